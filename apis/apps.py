@@ -1,0 +1,7 @@
+"""The apis app."""
+
+from django.apps import AppConfig
+
+
+class ApisConfig(AppConfig):
+    name = "apis"

@@ -1,0 +1,7 @@
+"""The oidc_clients app."""
+
+from django.apps import AppConfig
+
+
+class OidcClientsConfig(AppConfig):
+    name = "oidc_clients"

@@ -1,0 +1,7 @@
+"""The policies app."""
+
+from django.apps import AppConfig
+
+
+class PoliciesConfig(AppConfig):
+    name = "policies"

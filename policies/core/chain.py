@@ -1,0 +1,261 @@
+"""A route's chain: its policies sorted once, run for each call.
+
+Theory of operation. ``compile_chain`` receives ready policies with their modes and builds
+flat tuples; ``Chain.run`` walks them. The rules:
+
+1. Order is ``Phase``; within a phase, configuration order.
+2. The identity policies in force become one step: exactly one of them must be presented.
+   They must exist: a chain without one does not compile (``public`` says "nobody").
+3. The first ``Deny`` or ``Answer`` of an enforced policy ends the run.
+4. A policy in report mode runs, is recorded when it would have refused, and never refuses.
+5. Fail closed: an exception leaves ``run``, and what is not a Decision is an exception.
+"""
+
+import inspect
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, cast
+
+from policies.core.config import Mode
+from policies.core.phase import Phase
+from policies.core.policy import BodyWatch, IdentityPolicy, Policy
+from policies.core.values import PASS, Answer, Call, Decision, Deny, Field, Identity, Pass
+
+Check = Callable[[Call], Decision | Awaitable[Decision]]
+
+_AMBIGUOUS = Deny(
+    "credentials_ambiguous",
+    "Present exactly one credential: several were found, and none of them was used.",
+    fields=(
+        (b"www-authenticate", b'Bearer realm="gatehouse", error="invalid_request"'),
+    ),
+)
+
+
+class ChainError(ValueError):
+    """The policies do not make a chain; the message is for the administrator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """A ready policy, its name in the configuration, and whether it is enforced."""
+
+    policy: Policy
+    name: str
+    mode: Mode = "enforce"
+
+
+class Verdict(NamedTuple):
+    """What one policy said about one call; collected by ``explain``."""
+
+    name: str
+    kind: str
+    phase: Phase
+    mode: Mode
+    decision: Decision
+    reason: str
+
+
+class _Step(NamedTuple):
+    check: Check
+    awaits: bool
+    enforced: bool
+    attached: Attached
+
+
+class _ReportingWatch:
+    """A watch of a policy in report mode: its first objection is reported, none is raised."""
+
+    def __init__(self, watch: BodyWatch, report: Callable[[Deny], None]) -> None:
+        self._watch: BodyWatch | None = watch
+        self._report = report
+
+    def feed(self, chunk: bytes) -> Deny | None:
+        return self._note(self._watch.feed(chunk) if self._watch else None)
+
+    def end(self) -> Deny | None:
+        return self._note(self._watch.end() if self._watch else None)
+
+    def _note(self, deny: Deny | None) -> None:
+        if deny is not None:
+            self._watch = None
+            self._report(deny)
+
+
+class Chain:
+    """The compiled policies of one route. Immutable; shared by all calls of the route."""
+
+    __slots__ = ("_editors", "_steps", "_watchers", "on_report")
+
+    def __init__(
+        self,
+        steps: tuple[_Step, ...],
+        editors: tuple[Policy, ...],
+        watchers: tuple[Attached, ...],
+        on_report: Callable[[str, Call, Deny], None],
+    ) -> None:
+        self._steps = steps
+        self._editors = editors
+        self._watchers = watchers
+        self.on_report = on_report
+
+    async def run(self, call: Call) -> Decision:
+        """PASS, or the first refusal or answer."""
+        for check, awaits, enforced, attached in self._steps:
+            decision = check(call)
+            if awaits:
+                decision = await cast(Awaitable[Decision], decision)
+            if decision is not PASS:
+                ended = self._settle(cast(Decision, decision), enforced, attached, call)
+                if ended is not None:
+                    return ended
+        return PASS
+
+    async def explain(self, call: Call) -> list[Verdict]:
+        """Run and record every policy's verdict, up to and including the first refusal."""
+        verdicts = []
+        for check, awaits, enforced, attached in self._steps:
+            decision = check(call)
+            if awaits:
+                decision = await cast(Awaitable[Decision], decision)
+            verdicts.append(_verdict(attached, cast(Decision, decision), call))
+            if decision is not PASS and enforced:
+                break
+        return verdicts
+
+    def watch(self, call: Call) -> list[BodyWatch]:
+        """The observers that want this call's body, in order."""
+        watches: list[BodyWatch] = []
+        for item in self._watchers:
+            watch = item.policy.watch(call)
+            if watch is not None:
+                watches.append(watch if item.mode == "enforce" else self._muted(watch, item, call))
+        return watches
+
+    def edit(self, call: Call, status: int, fields: list[Field]) -> list[Field]:
+        """The answer's header lines after every RESPOND policy."""
+        for policy in self._editors:
+            fields = policy.edit(call, status, fields)
+        return fields
+
+    def _muted(self, watch: BodyWatch, item: Attached, call: Call) -> BodyWatch:
+        return _ReportingWatch(watch, lambda deny: self.on_report(item.name, call, deny))
+
+    def _settle(
+        self, decision: Decision, enforced: bool, attached: Attached, call: Call
+    ) -> Decision | None:
+        """What a decision other than PASS means: the end, or a line in the report."""
+        if not isinstance(decision, (Deny, Answer)):
+            raise TypeError(f"policy {attached.name!r} returned {type(decision).__name__}")
+        if enforced:
+            return decision
+        if isinstance(decision, Deny):
+            self.on_report(attached.name, call, decision)
+        return None
+
+
+def _verdict(attached: Attached, decision: Decision, call: Call) -> Verdict:
+    policy = attached.policy
+    match decision:
+        case Pass():
+            reason = policy.describe(call)
+        case Deny(detail=detail):
+            reason = detail
+        case Answer(status=status):
+            reason = f"answered by the policy itself with {status}"
+    return Verdict(attached.name, policy.kind, policy.phase, attached.mode, decision, reason)
+
+
+class Identify(Policy):
+    """The one step made of a route's identity alternatives."""
+
+    kind = "identity"
+    phase = Phase.IDENTIFY
+
+    def __init__(self, alternatives: Sequence[IdentityPolicy]) -> None:
+        self._alternatives = tuple(alternatives)
+
+    async def check(self, call: Call) -> Decision:
+        chosen: IdentityPolicy | None = None
+        for policy in self._alternatives:
+            presented = policy.presents(call)
+            if presented is False:
+                continue
+            if presented is not True:
+                return presented
+            if chosen is not None:
+                return _AMBIGUOUS
+            chosen = policy
+        identity = self._missing() if chosen is None else await chosen.identify(call)
+        if isinstance(identity, Identity):
+            call.identity = identity
+            return PASS
+        return identity
+
+    def _missing(self) -> Deny | Identity:
+        answers = [policy.missing() for policy in self._alternatives]
+        return next((answer for answer in answers if isinstance(answer, Identity)), answers[0])
+
+    def describe(self, call: Call) -> str:
+        identity = call.identity
+        if identity is None or identity.kind == "public":
+            return "anyone may call this route"
+        issuer = f" of {identity.issuer}" if identity.issuer else ""
+        return f"{identity.kind} credential of subject {identity.subject!r}{issuer} is valid"
+
+
+def compile_chain(
+    attached: Sequence[Attached], on_report: Callable[[str, Call, Deny], None]
+) -> Chain:
+    """Sort the policies of one route into a chain.
+
+    Raises ``ChainError`` when no identity policy is enforced.
+    """
+    active = [item for item in attached if item.mode != "off"]
+    alternatives = [
+        item
+        for item in active
+        if isinstance(item.policy, IdentityPolicy) and item.mode == "enforce"
+    ]
+    if not alternatives:
+        raise ChainError(
+            "the route has no identity policy: attach jwt or another one, or say public: {}"
+        )
+    others = [item for item in active if item not in alternatives]
+    name = "+".join(item.name for item in alternatives)
+    identify = Attached(Identify([cast(IdentityPolicy, i.policy) for i in alternatives]), name)
+    ordered = sorted([identify, *others], key=lambda item: item.policy.phase)
+    return Chain(
+        steps=tuple(_step(item) for item in ordered if _overrides(item.policy, "check")),
+        editors=tuple(
+            i.policy for i in ordered if i.mode == "enforce" and _overrides(i.policy, "edit")
+        ),
+        watchers=tuple(i for i in ordered if _overrides(i.policy, "watch")),
+        on_report=on_report,
+    )
+
+
+def _step(item: Attached) -> _Step:
+    policy = item.policy
+    if isinstance(policy, IdentityPolicy):  # in report mode: shown, but proves nothing
+        policy = Identify([policy])
+        check: Check = _without_identity(policy)
+    else:
+        check = policy.check
+    return _Step(check, inspect.iscoroutinefunction(check), item.mode == "enforce", item)
+
+
+def _without_identity(identify: Identify) -> Check:
+    async def check(call: Call) -> Decision:
+        proven = call.identity
+        decision = await identify.check(call)
+        call.identity = proven
+        return decision
+
+    return check
+
+
+def _overrides(policy: Policy, method: str) -> bool:
+    if method == "check" and isinstance(policy, IdentityPolicy):
+        return True
+    return getattr(type(policy), method) is not getattr(Policy, method)

@@ -1,0 +1,80 @@
+"""What a policy is: one class that prepares in its constructor and decides in the call.
+
+A kind knows its config and the call, nothing else. It sets ``kind``, ``phase`` and ``Config``
+and overrides what it needs of ``check``, ``edit`` and ``watch``.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable
+from typing import ClassVar, Protocol
+
+from policies.core.config import PolicyConfig
+from policies.core.phase import Phase
+from policies.core.services import Services
+from policies.core.values import PASS, Call, Decision, Deny, Field, Identity
+
+
+class BodyWatch(Protocol):
+    """An observer of one request body while it streams to the upstream.
+
+    A ``Deny`` aborts the upstream request before it is complete. ``end`` is asked once, after
+    the last chunk and before the upstream request is completed.
+    """
+
+    def feed(self, chunk: bytes) -> Deny | None: ...
+
+    def end(self) -> Deny | None: ...
+
+
+class Policy:
+    """Base of all kinds."""
+
+    kind: ClassVar[str]
+    phase: ClassVar[Phase]
+    Config: ClassVar[type[PolicyConfig]] = PolicyConfig
+    summary: ClassVar[str] = ""  # one sentence for forms and documentation
+
+    def __init__(self, config: PolicyConfig, services: Services) -> None:
+        """Prepare. Raises ``ValueError`` with a message for the administrator."""
+
+    def check(self, call: Call) -> Decision | Awaitable[Decision]:
+        """Decide from the head. ``async def`` only where it must await."""
+        return PASS
+
+    def edit(self, call: Call, status: int, fields: list[Field]) -> list[Field]:
+        """The answer's header lines as the client shall see them."""
+        return fields
+
+    def watch(self, call: Call) -> BodyWatch | None:
+        """An observer of the request's body, or None when this call needs none."""
+        return None
+
+    def describe(self, call: Call) -> str:
+        """Why this call passed, in a sentence; asked only by ``explain``."""
+        return self.summary
+
+
+class IdentityPolicy(Policy, ABC):
+    """A way to prove who is calling. Those of one route are alternatives.
+
+    ``presents`` says whether the call carries this kind's credential; the chain picks the
+    one alternative that is presented and refuses two. What carries the credential
+    (``consumes``: lower-case header names, ``cookies``: cookie names) is not forwarded
+    upstream unless the route says so.
+    """
+
+    phase: ClassVar[Phase] = Phase.IDENTIFY
+    consumes: frozenset[bytes] = frozenset()
+    cookies: frozenset[str] = frozenset()
+
+    @abstractmethod
+    def presents(self, call: Call) -> bool | Deny:
+        """Whether the call carries this credential; a Deny when it does so ambiguously."""
+
+    @abstractmethod
+    async def identify(self, call: Call) -> Identity | Deny:
+        """The identity that the presented credential proves, or the refusal."""
+
+    @abstractmethod
+    def missing(self) -> Deny | Identity:
+        """What holds when no alternative's credential is presented."""

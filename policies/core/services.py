@@ -1,0 +1,120 @@
+"""What a policy may ask of the world: the Protocols of shared state, tokens and clocks.
+
+A policy receives a ``Services`` in its constructor and keeps what it needs. Implementations
+live in ``policies.stores`` and ``oidc_clients``; the core knows only these shapes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from policies.core.values import Deny, Identity
+
+
+class Rate(NamedTuple):
+    """A GCRA limit: on average ``limit`` per ``per`` seconds, bursts of at most ``burst``."""
+
+    limit: int
+    per: float
+    burst: int
+
+    @property
+    def interval(self) -> float:
+        """Seconds in which one unit drains (the emission interval)."""
+        return self.per / self.limit
+
+
+class Allowance(NamedTuple):
+    """The answer to one ``consume``.
+
+    ``remaining`` whole units could be consumed at once; ``retry_after`` is the number of
+    seconds until the refused cost would be allowed (0 when allowed); ``reset_after`` the
+    number of seconds until the whole burst is available again.
+    """
+
+    allowed: bool
+    remaining: int
+    retry_after: float
+    reset_after: float
+
+
+class State(Protocol):
+    """State shared by all workers: counters, nonces, leases and published values.
+
+    Every method raises ``policies.core.errors.StateUnavailable`` when the store cannot
+    answer, within a bounded time. Keys are text of any length; ttl is in seconds.
+    """
+
+    async def consume(self, key: str, rate: Rate, cost: int = 1) -> Allowance:
+        """Atomically take ``cost`` units from the bucket ``key`` if it holds them.
+
+        ``cost=0`` looks without taking.
+        """
+        ...
+
+    async def increment(self, key: str, amount: int, ttl: float) -> int:
+        """Atomically add to the counter ``key`` and return the sum.
+
+        A counter that does not exist starts at 0 and lives ``ttl`` seconds from then.
+        """
+        ...
+
+    async def remember_once(self, key: str, ttl: float) -> bool:
+        """True for the first caller within ``ttl``, False for every other one."""
+        ...
+
+    async def lease(self, key: str, holder: str, ttl: float) -> bool:
+        """Take or renew the lease ``key``; False while another holder has it."""
+        ...
+
+    async def release(self, key: str, holder: str) -> None:
+        """Give the lease back if ``holder`` still has it."""
+        ...
+
+    async def publish(self, key: str, value: bytes, ttl: float) -> None:
+        """Store a value for all workers."""
+        ...
+
+    async def read(self, key: str) -> bytes | None:
+        """The published value, or None when there is none or it expired."""
+        ...
+
+    async def delete(self, key: str) -> None:
+        """Forget everything kept under ``key``."""
+        ...
+
+
+class TokenProvider(Protocol):
+    """One OpenID provider as a policy sees it: its name, issuer and own audiences."""
+
+    name: str
+    issuer: str
+    audiences: frozenset[str]
+
+
+class Tokens(Protocol):
+    """Verification of provider tokens (RFC 7519, RFC 9068)."""
+
+    def provider(self, name: str) -> TokenProvider | None:
+        """The enabled provider of that name; None when it is switched off.
+
+        Raises ``KeyError`` when no such provider is registered.
+        """
+        ...
+
+    async def verify(self, providers: tuple[str, ...], token: bytes, now: float) -> Identity | Deny:
+        """The identity a token proves, or why it proves none.
+
+        ``providers`` names those the route accepts; the token's ``iss`` must equal the
+        issuer of one of them exactly.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What is handed to every policy when a chain is compiled."""
+
+    state: State
+    tokens: Tokens
+    clock: Callable[[], float]

@@ -1,0 +1,157 @@
+"""The values a policy sees and returns: Request, Identity, Call, and the Decision family.
+
+Rules of this file:
+1. Nothing here does I/O or reads a clock; time arrives in ``Call.now``.
+2. What came from the client is bytes as it was received, except what was checked and made
+   canonical (``path``, ``host``, ``method``), which is text.
+3. A decision is ``PASS``, a ``Deny`` or an ``Answer``. There is no fourth outcome: the chain
+   treats anything else as a defect and fails closed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from policies.core.errors import REFUSALS, Refusal
+
+Field = tuple[bytes, bytes]
+
+
+class Headers:
+    """A header section in the order it was received.
+
+    ``fields`` keeps every line as it came: ``(lower-case name, value)``. Look-ups go through
+    an index; ``one`` treats a repeated line as absent-by-ambiguity only if asked through
+    ``all``, so callers for whom a repetition matters must use ``all``.
+    """
+
+    __slots__ = ("_index", "fields")
+
+    def __init__(self, fields: list[Field]) -> None:
+        self.fields = fields
+        self._index: dict[bytes, bytes] = {}
+        for name, value in reversed(fields):
+            self._index[name] = value
+
+    def get(self, name: bytes) -> bytes | None:
+        """The first value of ``name`` (lower case), or None."""
+        return self._index.get(name)
+
+    def all(self, name: bytes) -> list[bytes]:
+        """Every value of ``name`` (lower case), in order."""
+        if name not in self._index:
+            return []
+        return [value for key, value in self.fields if key == name]
+
+    def __contains__(self, name: bytes) -> bool:
+        return name in self._index
+
+
+@dataclass(slots=True)
+class Request:
+    """The head of one request, after the door checked it and made its path canonical.
+
+    ``path`` is the one canonical path (RFC 3986 6.2.2): matching, policies, signatures and
+    the upstream URL all use it. ``query`` is the raw query without ``?``, None when there was
+    no ``?``. ``client`` is the address of the client after trusted proxies were taken off.
+    ``body_length`` is the declared length, 0 when there is no body, None when it is unknown
+    until the body has arrived (chunked).
+    """
+
+    method: str
+    host: str
+    path: str
+    query: bytes | None
+    headers: Headers
+    client: str
+    secure: bool = False
+    id: str = ""
+    body_length: int | None = 0
+    certificate: bytes | None = None
+    upgrade: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who is calling, as proven by one credential.
+
+    ``key`` is what limits count by: stable for one subject of one issuer, and unable to
+    collide with another's because its parts are length-prefixed.
+    """
+
+    kind: str
+    subject: str
+    issuer: str = ""
+    provider: str = ""
+    client: str = ""
+    scopes: frozenset[str] = frozenset()
+    audiences: frozenset[str] = frozenset()
+    claims: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    key: str = field(init=False, default="", repr=False)
+
+    def __post_init__(self) -> None:
+        parts = (self.kind, self.issuer, self.subject)
+        object.__setattr__(self, "key", "".join(f"{len(part)}:{part}" for part in parts))
+
+
+ANONYMOUS = Identity(kind="public", subject="")
+
+
+@dataclass(slots=True)
+class Call:
+    """One request on its way through one route's chain.
+
+    A policy reads it, may set ``identity`` (IDENTIFY), and may add lines for the upstream
+    (``upstream_fields``) or for the answer (``response_fields``, also sent on a refusal by a
+    later policy). ``now`` is seconds since the epoch.
+    """
+
+    request: Request
+    route: str
+    now: float
+    identity: Identity | None = None
+    upstream_fields: list[Field] = field(default_factory=list)
+    response_fields: list[Field] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """The policy has no objection."""
+
+
+PASS = Pass()
+
+
+@dataclass(frozen=True, slots=True)
+class Deny:
+    """A refusal. ``detail`` is written by us and never repeats what the client sent.
+
+    ``fields`` are further response lines (``WWW-Authenticate``, ``Retry-After``, ``Allow``);
+    ``errors`` lists what was wrong and where: ``{"in", "name", "message"}``.
+    """
+
+    code: str
+    detail: str
+    fields: tuple[Field, ...] = ()
+    errors: tuple[Mapping[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.code not in REFUSALS:
+            raise ValueError(f"unknown refusal code {self.code!r}")
+
+    @property
+    def refusal(self) -> Refusal:
+        return REFUSALS[self.code]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A complete answer given by a policy itself, e.g. a CORS preflight or a redirect."""
+
+    status: int
+    fields: tuple[Field, ...] = ()
+    body: bytes = b""
+
+
+Decision = Pass | Deny | Answer

@@ -1,0 +1,31 @@
+"""What all rooms share in the database: the generation counters that workers poll."""
+
+from django.db import models
+from django.db.models import F
+
+
+class Generation(models.Model):
+    """A counter that rises with every committed change of one kind.
+
+    Workers poll it and rebuild only what changed: ``configuration`` rebuilds the routing
+    table, ``credentials`` and ``revocations`` only their look-up sets.
+    """
+
+    CONFIGURATION = "configuration"
+    KEYS = "keys"
+
+    name = models.CharField(max_length=32, primary_key=True)
+    value = models.BigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.value}"
+
+    @classmethod
+    def bump(cls, name: str) -> None:
+        """Count one change, inside the caller's transaction."""
+        if not cls.objects.filter(name=name).update(value=F("value") + 1):
+            cls.objects.create(name=name, value=1)
+
+    @classmethod
+    def all_values(cls) -> dict[str, int]:
+        return dict(cls.objects.values_list("name", "value"))
