@@ -27,10 +27,10 @@ class BodyWatch(Protocol):
 
 
 class Policy:
-    """Base of all kinds."""
+    """Base of all kinds. ``phase`` may depend on the config: then the constructor sets it."""
 
     kind: ClassVar[str]
-    phase: ClassVar[Phase]
+    phase: Phase
     Config: ClassVar[type[PolicyConfig]] = PolicyConfig
     summary: ClassVar[str] = ""  # one sentence for forms and documentation
 
@@ -63,7 +63,7 @@ class IdentityPolicy(Policy, ABC):
     upstream unless the route says so.
     """
 
-    phase: ClassVar[Phase] = Phase.IDENTIFY
+    phase = Phase.IDENTIFY
     consumes: frozenset[bytes] = frozenset()
     cookies: frozenset[str] = frozenset()
 

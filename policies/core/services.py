@@ -113,8 +113,19 @@ class Tokens(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What is handed to every policy when a chain is compiled."""
+    """What is handed to every policy when a chain is compiled.
+
+    ``local`` is state of this process alone, for what goes on counting when ``state`` cannot
+    answer. ``scope`` and ``name`` say which policy is asking, so that two policies never share
+    an entry by accident: the compiler replaces them for each attached policy
+    (``dataclasses.replace``). ``scope`` is the place it is attached to: ``global``,
+    ``api:orders`` or ``route:orders GET /items/{id}``; ``name`` is its ``name:`` in the
+    configuration, empty when it has none.
+    """
 
     state: State
     tokens: Tokens
     clock: Callable[[], float]
+    local: State
+    scope: str = ""
+    name: str = ""
