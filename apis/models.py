@@ -27,6 +27,7 @@ class Upstream(models.Model):
     tls_server_name = models.CharField(max_length=255, blank=True)
     health = models.JSONField(null=True, blank=True)
     breaker = models.JSONField(null=True, blank=True)
+    files = models.JSONField(default=dict, blank=True, editable=False)  # field: path, sha256
 
     class Meta:
         ordering = ["name"]
@@ -59,6 +60,7 @@ class Api(models.Model):
     strip_base_path = models.BooleanField(default=True)
     upstream = models.ForeignKey(Upstream, on_delete=models.PROTECT, related_name="apis")
     openapi = models.TextField(blank=True)
+    files = models.JSONField(default=dict, blank=True, editable=False)  # field: path, sha256
 
     class Meta:
         ordering = ["name"]

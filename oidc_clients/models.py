@@ -93,7 +93,8 @@ class ApiKey(models.Model):
     client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="api_keys")
     name = models.CharField(max_length=63)
     prefix = models.CharField(max_length=16)
-    digest = models.CharField(max_length=64, unique=True)
+    digest = models.CharField(max_length=80, unique=True)
+    source = models.CharField(max_length=4200, blank=True, editable=False)  # env:NAME, file:path
     scopes = models.JSONField(default=list, blank=True)
     expires = models.DateTimeField(null=True, blank=True)
     created = models.DateTimeField(auto_now_add=True)
@@ -117,6 +118,7 @@ class SigningKey(models.Model):
     algorithm = models.CharField(max_length=32)
     public_key = models.TextField(blank=True)
     secret = SecretField(blank=True, default="")
+    files = models.JSONField(default=dict, blank=True, editable=False)  # field: path, sha256
 
     class Meta:
         ordering = ["client", "key_id"]

@@ -6,8 +6,11 @@ primary key are authenticated with it. Someone prints a model, a form or a log r
 value's ``repr`` is a redaction.
 
 Stored form: ``<key id>:<base64url(nonce || ciphertext)>``, AES-256-GCM (NIST SP 800-38D) with
-a random 96-bit nonce. The first key of ``SECRET_KEYS`` encrypts; all of them decrypt, so that
-keys rotate by prepending one and running ``manage.py rotate_secrets``.
+a random 96-bit nonce; where it is known which variable or file the secret was read from, that
+follows after a blank (``env:NAME``, ``file:/path``) and is authenticated as well. It stands in
+the same column, so that a secret that is typed in replaces both. The first key of
+``SECRET_KEYS`` encrypts; all of them decrypt, so that keys rotate by prepending one and
+running ``manage.py rotate_secrets``.
 """
 
 import base64
@@ -28,12 +31,16 @@ class SecretUnreadable(Exception):
 
 
 class Secret:
-    """A secret in memory: shows itself only through ``reveal``."""
+    """A secret in memory: shows itself only through ``reveal``.
 
-    __slots__ = ("_plain",)
+    ``source`` is where it was read from, ``env:NAME`` or ``file:/path``; empty: not known.
+    """
 
-    def __init__(self, plain: str) -> None:
+    __slots__ = ("_plain", "source")
+
+    def __init__(self, plain: str, source: str = "") -> None:
         self._plain = plain
+        self.source = source
 
     def reveal(self) -> str:
         return self._plain
@@ -70,37 +77,49 @@ class Keyring:
     def from_settings(cls) -> Self:
         return cls(settings.SECRET_KEYS)
 
-    def seal(self, plain: str, context: str) -> str:
+    def seal(self, plain: str, context: str, source: str = "") -> str:
         """Encrypt; ``context`` must be given again to open."""
         nonce = os.urandom(12)
-        body = self._ciphers[self.primary].encrypt(nonce, plain.encode(), context.encode())
-        return f"{self.primary}:{base64.urlsafe_b64encode(nonce + body).decode()}"
+        data = _authenticated(context, source)
+        body = self._ciphers[self.primary].encrypt(nonce, plain.encode(), data)
+        stored = f"{self.primary}:{base64.urlsafe_b64encode(nonce + body).decode()}"
+        return f"{stored} {source}" if source else stored
 
     def open(self, stored: str, context: str) -> str:
         """Decrypt. Raises ``SecretUnreadable``."""
-        key_id, _, body = stored.partition(":")
+        sealed, _, source = stored.partition(" ")
+        key_id, _, body = sealed.partition(":")
         cipher = self._ciphers.get(key_id)
         if cipher is None:
             raise SecretUnreadable(f"{context}: sealed with a key that is not configured")
         try:
             raw = base64.urlsafe_b64decode(body.encode())
-            return cipher.decrypt(raw[:12], raw[12:], context.encode()).decode()
+            return cipher.decrypt(raw[:12], raw[12:], _authenticated(context, source)).decode()
         except (InvalidTag, ValueError) as error:
             raise SecretUnreadable(f"{context}: does not open with its key") from error
+
+
+def _authenticated(context: str, source: str) -> bytes:
+    return f"{context} {source}".encode() if source else context.encode()
 
 
 class SealedValue:
     """What the database holds for one secret, until somebody asks to reveal it."""
 
-    __slots__ = ("_context", "stored")
+    __slots__ = ("context", "stored")
 
     def __init__(self, stored: str, context: str) -> None:
         self.stored = stored
-        self._context = context
+        self.context = context
+
+    @property
+    def source(self) -> str:
+        """Where the secret was read from, ``env:NAME`` or ``file:/path``; empty: not known."""
+        return self.stored.partition(" ")[2]
 
     def reveal(self) -> str:
         """The plain text. Raises ``SecretUnreadable``."""
-        return Keyring.from_settings().open(self.stored, self._context)
+        return Keyring.from_settings().open(self.stored, self.context)
 
     def __repr__(self) -> str:
         return REDACTED
@@ -150,7 +169,8 @@ class SecretField(models.TextField):  # type: ignore[type-arg]
         value = model_instance.__dict__.get(self.attname, "")
         if isinstance(value, Secret):
             plain = value.reveal()
-            sealed = Keyring.from_settings().seal(plain, self.context(model_instance))
+            context = self.context(model_instance)
+            sealed = Keyring.from_settings().seal(plain, context, value.source)
             value = sealed if plain else ""
             model_instance.__dict__[self.attname] = value
         return value
