@@ -97,7 +97,7 @@ class Route:
     carrier: Carrier | None = None
     strip_base_path: bool = True
     websocket: bool = False
-    strip_fields: frozenset[bytes] = frozenset()  # request lines not forwarded
+    strip_fields: frozenset[bytes] = frozenset()  # configured names of request lines not forwarded
     strip_cookies: frozenset[str] = frozenset()
     refusal: Deny | None = None
     internal: bool = False  # one of Gatehouse's own endpoints, reached through a private listener
@@ -110,9 +110,13 @@ class Route:
 
 
 class NotMatched(NamedTuple):
-    """No route: unknown path, or (``allow`` not empty) a known path with another method."""
+    """No route: unknown path, or (``allow`` not empty) a known path with another method.
+
+    ``host_known`` is False when no API at all is served for the host.
+    """
 
     allow: tuple[str, ...] = ()
+    host_known: bool = True
 
 
 class _Node:
@@ -164,9 +168,7 @@ def _fill(leaf: _Leaf | None, route: Route) -> _Leaf:
     return leaf
 
 
-def _walk(
-    node: _Node, segments: list[str], at: int, method: str, allow: set[str]
-) -> Route | None:
+def _walk(node: _Node, segments: list[str], at: int, method: str, allow: set[str]) -> Route | None:
     """Depth-first in order of specificity. Its work is bounded by the templates' depth."""
     if at == len(segments):
         return _pick(node.ends, method, allow) if node.ends is not None else None
@@ -206,11 +208,14 @@ class RoutingTable:
         """
         self.generation = generation
         self.routes: list[Route] = []
+        self._served: set[str] = set()
         self._exact: dict[str, dict[str, _Tree]] = {}
         self._suffix: list[tuple[str, dict[str, _Tree]]] = []
         suffixes: dict[str, dict[str, _Tree]] = {}
         for hosts, route in routes:
             self.routes.append(route)
+            if not route.internal:
+                self._served.update(hosts)
             for host in hosts:
                 group = suffixes if host.startswith("*.") else self._exact
                 trees = group.setdefault(host.removeprefix("*"), {})
@@ -231,7 +236,17 @@ class RoutingTable:
                 rest = segments[depth:] or [""]
                 found = tree.find(rest, method, allow)
                 return found or NotMatched(tuple(sorted(allow)))
-        return NotMatched()
+        return NotMatched(host_known=self._serves(host))
+
+    def _serves(self, host: str) -> bool:
+        """Whether any registered API is served under this host."""
+        served = self._served
+        return (
+            not served
+            or "*" in served
+            or host in served
+            or any(name.startswith("*.") and host.endswith(name[1:]) for name in served)
+        )
 
     def _candidates(self, host: str) -> Iterable[dict[str, _Tree]]:
         exact = self._exact.get(host)

@@ -43,15 +43,25 @@ class Body(Protocol):
 
 
 class Tunnel(Protocol):
-    """One end of an upgraded connection; ``tunnel.join`` connects two."""
+    """One end of an upgraded connection; what it receives it writes to its peer."""
 
     def write(self, data: bytes) -> None: ...
 
-    def pause(self) -> None: ...
+    def pause(self) -> None:
+        """The peer cannot take more: stop reading."""
+        ...
 
     def resume(self) -> None: ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """End this side after what was written; safe to call twice."""
+        ...
+
+
+class ClientTunnel(Tunnel, Protocol):
+    """The client's end, made before the upstream's: it starts reading when it has its peer."""
+
+    def join(self, peer: Tunnel) -> None: ...
 
 
 class Exchange(Protocol):
@@ -89,6 +99,6 @@ class Exchange(Protocol):
         """The content will never be complete: the client must be able to see that."""
         ...
 
-    def upgrade(self, fields: list[Field]) -> Tunnel:
+    def upgrade(self, fields: list[Field]) -> ClientTunnel:
         """Send 101 with these lines; the connection is a tunnel from here on."""
         ...

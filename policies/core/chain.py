@@ -26,9 +26,7 @@ Check = Callable[[Call], Decision | Awaitable[Decision]]
 _AMBIGUOUS = Deny(
     "credentials_ambiguous",
     "Present exactly one credential: several were found, and none of them was used.",
-    fields=(
-        (b"www-authenticate", b'Bearer realm="gatehouse", error="invalid_request"'),
-    ),
+    fields=((b"www-authenticate", b'Bearer realm="gatehouse", error="invalid_request"'),),
 )
 
 

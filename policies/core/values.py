@@ -54,9 +54,9 @@ class Request:
 
     ``path`` is the one canonical path (RFC 3986 6.2.2): matching, policies, signatures and
     the upstream URL all use it. ``query`` is the raw query without ``?``, None when there was
-    no ``?``. ``client`` is the address of the client after trusted proxies were taken off.
-    ``body_length`` is the declared length, 0 when there is no body, None when it is unknown
-    until the body has arrived (chunked).
+    no ``?``. ``peer`` is the address at the other end of the connection, ``client`` that of
+    the client after trusted proxies were taken off. ``body_length`` is the declared length,
+    0 when there is no body, None when it is unknown until the body has arrived (chunked).
     """
 
     method: str
@@ -65,6 +65,7 @@ class Request:
     query: bytes | None
     headers: Headers
     client: str
+    peer: str = ""
     secure: bool = False
     id: str = ""
     body_length: int | None = 0
@@ -104,7 +105,8 @@ class Call:
 
     A policy reads it, may set ``identity`` (IDENTIFY), and may add lines for the upstream
     (``upstream_fields``) or for the answer (``response_fields``, also sent on a refusal by a
-    later policy). ``now`` is seconds since the epoch.
+    later policy). ``now`` is seconds since the epoch. ``reported`` lists what policies in report
+    mode would have refused.
     """
 
     request: Request
@@ -113,6 +115,7 @@ class Call:
     identity: Identity | None = None
     upstream_fields: list[Field] = field(default_factory=list)
     response_fields: list[Field] = field(default_factory=list)
+    reported: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

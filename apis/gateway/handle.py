@@ -1,0 +1,289 @@
+"""THE PAGE: what happens to one request, from its head to the last byte of its answer.
+
+match -> chain -> upstream -> chain edits -> answer. It knows an ``Exchange``, no server, and
+reaches no database. Whatever goes wrong here ends in a refusal or an aborted answer, never in
+a call that was carried without having passed its chain.
+"""
+
+import logging
+import os
+from collections.abc import Callable
+from email.utils import formatdate
+from functools import lru_cache
+from time import monotonic
+from typing import NamedTuple, cast
+
+from apis.gateway import headers
+from apis.gateway.balance import Upstream
+from apis.gateway.exchange import Body, BodyRefused, ClientGone, Exchange
+from apis.gateway.limits import DEFAULT_LIMITS, Limits
+from apis.gateway.observe import Observer
+from apis.gateway.render import render
+from apis.gateway.tunnel import carry_tunnel
+from apis.gateway.upstream import UpstreamError, UpstreamRequest, UpstreamResponse
+from apis.live import Live
+from apis.routing import NotMatched, Route
+from policies.core.chain import Chain
+from policies.core.policy import BodyWatch
+from policies.core.values import PASS, Answer, Call, Deny, Field, Request
+
+logger = logging.getLogger(__name__)
+
+CLIENT_GONE = 499  # for log and counters only: nobody was left to receive a status
+_NOT_FOUND = Deny("route_not_found", "No API is registered for this path.")
+_HOST_REFUSED = Deny("host_refused", "No API is served under this host name.")
+_NOT_READY = Deny("misconfigured", "No configuration has been loaded yet.")
+_FAILED = Deny("misconfigured", "The gateway failed; the operator finds the reason by request_id.")
+_LOOP = Deny("misconfigured", "The upstream of this route leads back to this gateway.")
+_UPGRADE = Deny("upgrade_refused", "This route does not accept an upgrade.")
+_UPSTREAM_DETAIL = {
+    "upstream_unreachable": "The API server behind this route cannot be reached.",
+    "upstream_invalid": "The API server behind this route gave an invalid answer.",
+    "upstream_unavailable": "No API server behind this route is available.",
+    "upstream_timeout": "The API server behind this route did not answer in time.",
+}
+
+
+class Gateway:
+    """What all connections of one worker share."""
+
+    def __init__(
+        self,
+        live: Live,
+        observer: Observer,
+        clock: Callable[[], float],
+        limits: Limits = DEFAULT_LIMITS,
+        trusted_proxies: headers.Networks = (),
+        name: str = "gatehouse",
+    ) -> None:
+        """``name`` is this installation's pseudonym in ``Via``, the same in all its workers."""
+        self.live = live
+        self.observer = observer
+        self.clock = clock
+        self.limits = limits
+        self.trusted_proxies = trusted_proxies
+        self.draining = False
+        self.via = f"1.1 {name}".encode()
+        self.via_line = b"via: " + self.via + b"\r\n"
+        self._id_prefix = os.urandom(8).hex()
+        self._ids = 0
+
+    def request_id(self) -> str:
+        """Unique among all workers; not a secret."""
+        self._ids += 1
+        return f"{self._id_prefix}{self._ids:010x}"
+
+
+class Outcome(NamedTuple):
+    """How a call ended, for log and counters."""
+
+    status: int
+    code: str = ""
+
+
+async def handle(gateway: Gateway, exchange: Exchange) -> None:
+    """Serve one request and record how it ended. Raises nothing but cancellation."""
+    began = monotonic()
+    call = Call(exchange.request, "", gateway.clock())
+    outcome = Outcome(CLIENT_GONE, "client_gone")
+    try:
+        outcome = await _serve(gateway, exchange, call)
+    except ClientGone:
+        exchange.abort()
+    except Exception:
+        # Fail closed: the chain or the carrying broke. Nothing reaches an upstream from here.
+        logger.exception("request %s on %r failed", call.request.id, call.route)
+        outcome = _refuse(exchange, call, _FAILED)
+    finally:
+        gateway.observer.record(call, outcome.status, outcome.code, monotonic() - began)
+
+
+async def _serve(gateway: Gateway, exchange: Exchange, call: Call) -> Outcome:
+    request = call.request
+    if request.path.startswith("/-/"):
+        return _own_endpoint(gateway, exchange, call)
+    table = gateway.live.table
+    if table is None:
+        return _refuse(exchange, call, _NOT_READY)
+    route = table.match(request.host, request.method, request.path)
+    if isinstance(route, NotMatched):
+        return _refuse(exchange, call, _unmatched(route))
+    call.route = route.name
+    chain = route.chain
+    if chain is None or route.refusal is not None:
+        return _refuse(exchange, call, route.refusal or _NOT_READY)
+    if request.upgrade and not route.websocket:
+        return _refuse(exchange, call, _UPGRADE)
+    decision = await chain.run(call)
+    if decision is not PASS:
+        return _settle(exchange, call, cast(Deny | Answer, decision))
+    via = request.headers.get(b"via")
+    if via is not None and gateway.via in via:
+        return _refuse(exchange, call, _LOOP)
+    try:
+        return await _carry(gateway, exchange, call, route, chain)
+    except BodyRefused as refused:
+        return _refuse(exchange, call, refused.deny)
+    except UpstreamError as error:
+        logger.info("request %s on %r: %s: %s", request.id, route.name, error.code, error)
+        return _refuse(exchange, call, Deny(error.code, _UPSTREAM_DETAIL[error.code]))
+
+
+async def _carry(
+    gateway: Gateway, exchange: Exchange, call: Call, route: Route, chain: Chain
+) -> Outcome:
+    """Send the call upstream and its answer back."""
+    watches = chain.watch(call)
+    body: Body | None = exchange.body if exchange.body.length != 0 else None
+    if body is not None and watches:
+        body = _WatchedBody(body, watches)
+    response = await cast(Upstream, route.carrier).send(
+        upstream_request(gateway, call, route), body, exchange.inform
+    )
+    try:
+        return await _answer(exchange, call, chain, response)
+    except BaseException:
+        response.abort()
+        raise
+
+
+async def _answer(
+    exchange: Exchange, call: Call, chain: Chain, response: UpstreamResponse
+) -> Outcome:
+    status = response.status
+    fields = chain.edit(call, status, headers.answer_fields(response.fields))
+    fields += call.response_fields
+    fields.append((b"x-request-id", call.request.id.encode()))
+    if status == 101:
+        await carry_tunnel(exchange, response, fields)
+        return Outcome(status)
+    content = response.content
+    if content is not None:
+        exchange.respond(status, fields, content, response.length)
+        return Outcome(status)
+    exchange.start(status, fields, response.length)
+    try:
+        while chunk := await response.read():
+            await exchange.write(chunk)
+    except UpstreamError as error:
+        logger.info("request %s on %r: answer broke: %s", call.request.id, call.route, error)
+        exchange.abort()
+        return Outcome(status, error.code)
+    exchange.finish()
+    return Outcome(status)
+
+
+def upstream_request(gateway: Gateway, call: Call, route: Route) -> UpstreamRequest:
+    """What the upstream gets: the client's lines less the reserved ones, then the gateway's."""
+    request = call.request
+    received = request.headers
+    if route.strip_cookies:
+        received = headers.without_cookies(received, route.strip_cookies)
+    lines = headers.forward_lines(received, headers.dropped_names(route.strip_fields))
+    lines += [b": ".join(field) for field in call.upstream_fields]
+    lines.append(b"x-request-id: " + request.id.encode())
+    own = headers.forwarding_lines(
+        _chain_of(gateway, request), request.secure, received.get(b"host") or b""
+    )
+    return UpstreamRequest(
+        method=request.method,
+        path=route.upstream_path(request.path),
+        query=request.query,
+        lines=b"\r\n".join(lines) + b"\r\n" + own + gateway.via_line,
+        upgrade=received.get(b"upgrade") if request.upgrade else None,
+    )
+
+
+def _chain_of(gateway: Gateway, request: Request) -> str:
+    if not gateway.trusted_proxies:
+        return request.client
+    return headers.client_chain(request.peer, request.headers, gateway.trusted_proxies)
+
+
+def _unmatched(result: NotMatched) -> Deny:
+    if result.allow:
+        allow = ", ".join(result.allow).encode()
+        return Deny(
+            "method_not_allowed", "This path takes other methods.", fields=((b"allow", allow),)
+        )
+    return _NOT_FOUND if result.host_known else _HOST_REFUSED
+
+
+def _settle(exchange: Exchange, call: Call, decision: Deny | Answer) -> Outcome:
+    if isinstance(decision, Deny):
+        return _refuse(exchange, call, decision)
+    return _say(exchange, call, decision.status, list(decision.fields), decision.body)
+
+
+def _refuse(exchange: Exchange, call: Call, deny: Deny) -> Outcome:
+    status, fields, content = render(deny, call.request.id)
+    return _say(exchange, call, status, fields, content, deny.code)
+
+
+def _say(
+    exchange: Exchange, call: Call, status: int, fields: list[Field], content: bytes, code: str = ""
+) -> Outcome:
+    """An answer of the gateway's own."""
+    fields += call.response_fields
+    fields += (date_field(int(call.now)), (b"x-request-id", call.request.id.encode()))
+    exchange.respond(status, fields, content, len(content))
+    return Outcome(status, code)
+
+
+@lru_cache(maxsize=4)
+def date_field(second: int) -> Field:
+    """``Date`` for an answer that no upstream dated (RFC 9110 6.6.1)."""
+    return (b"date", formatdate(second, usegmt=True).encode())
+
+
+def _own_endpoint(gateway: Gateway, exchange: Exchange, call: Call) -> Outcome:
+    """``/-/live``: the process runs. ``/-/ready``: it has a table and is not shutting down."""
+    path = call.request.path
+    call.route = path
+    if path not in ("/-/live", "/-/ready"):
+        call.route = ""
+        return _refuse(exchange, call, _NOT_FOUND)
+    if call.request.method not in ("GET", "HEAD"):
+        return _refuse(exchange, call, _unmatched(NotMatched(("GET", "HEAD"))))
+    if path == "/-/ready" and gateway.draining:
+        return _refuse(exchange, call, Deny("draining", "The gateway is shutting down."))
+    if path == "/-/ready" and gateway.live.table is None:
+        return _refuse(exchange, call, _NOT_READY)
+    fields = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")]
+    return _say(exchange, call, 200, fields, b"ok\n")
+
+
+class _WatchedBody:
+    """A body whose every chunk is shown to the policies that asked, before it is forwarded."""
+
+    def __init__(self, body: Body, watches: list[BodyWatch]) -> None:
+        self._body = body
+        self._watches = watches
+        self.length = body.length
+
+    def complete(self) -> bytes | None:
+        content = self._body.complete()
+        if content is not None:
+            self._show(content)
+            self._end()
+        return content
+
+    async def read(self) -> bytes:
+        chunk = await self._body.read()
+        if chunk:
+            self._show(chunk)
+        else:
+            self._end()
+        return chunk
+
+    def _show(self, chunk: bytes) -> None:
+        for watch in self._watches:
+            deny = watch.feed(chunk)
+            if deny is not None:
+                raise BodyRefused(deny)
+
+    def _end(self) -> None:
+        for watch in self._watches:
+            deny = watch.end()
+            if deny is not None:
+                raise BodyRefused(deny)

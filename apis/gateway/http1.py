@@ -1,0 +1,389 @@
+"""The door: an HTTP/1.1 server connection over llhttp, run by uvicorn's server as its ``http=``.
+
+Theory of operation.
+1. A connection is one coroutine, ``_serve``: await the next request, hand it to ``handle``,
+   again. Parser callbacks only fill values and queue a request when its head is complete.
+2. Everything the client can stretch is bounded here: header bytes and count, time of a head,
+   silence and rate of a body, idle time, requests pipelined, time to take an answer. Times are
+   one deadline per connection, looked at by ``Sweep``, not a timer per request.
+3. Reading stops while a request waits behind the one served, or a body is buffered above its
+   high-water mark: memory per connection is bounded by a few reads.
+4. A request that cannot be parsed is answered with a refusal and the connection ends; after it
+   nothing the client sent is interpreted again.
+5. A body that was not read to its end ends the connection too, but gently: the answer first,
+   then a moment of discarding, so that the client reads the answer instead of a reset.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any, cast
+
+import httptools
+
+from apis.gateway.exchange import BodyRefused, ClientGone
+from apis.gateway.handle import Gateway, date_field, handle
+from apis.gateway.headers import unmapped
+from apis.gateway.http1_exchange import (
+    HIGH_WATER,
+    LOW_WATER,
+    Http1Exchange,
+    Pace,
+    RequestBody,
+    status_line,
+)
+from apis.gateway.http1_head import Head, Peer, make_request, malformed, too_large
+from apis.gateway.limits import Limits
+from apis.gateway.render import render
+from apis.gateway.sweep import NEVER, sweep_of
+from apis.gateway.tunnel import ClientEnd
+from policies.core.values import Deny, Field
+
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_LINGER = 2.0  # seconds in which what still arrives is discarded, so that the answer is read
+_HALF_CLOSED = 0.5  # seconds an answer may still take after the client closed its side
+_DRAIN_IDLE = 1.0  # seconds an idle connection has to send one more request when we shut down
+_BODY_CHECK = 1.0  # seconds between two looks at a body's progress
+_SLOW = Deny("request_timeout", "The request did not arrive in time.")
+_PIPELINED = malformed("Too many requests were sent without waiting for answers.")
+
+
+class Incoming:
+    """One message as the parser fills it: a head, then a body."""
+
+    __slots__ = ("body", "fields", "head", "keep_alive", "target")
+
+    def __init__(self, body: RequestBody) -> None:
+        self.target = b""
+        self.fields: list[Field] = []
+        self.head: Head | None = None
+        self.keep_alive = True
+        self.body = body
+
+
+class Http1Protocol(asyncio.Protocol):
+    """One client connection. uvicorn makes it with these arguments."""
+
+    def __init__(
+        self, config: Any, server_state: Any, app_state: Any = None, _loop: Any = None
+    ) -> None:
+        self.gateway = cast(Gateway, config.loaded_app)
+        self.limits: Limits = self.gateway.limits
+        self.deadline = NEVER
+        self._server = server_state
+        self._loop = asyncio.get_running_loop()
+        self._parser = httptools.HttpRequestParser(self)
+        self._queue: deque[Incoming] = deque()
+        self._incoming: Incoming | None = None  # the message being parsed
+        self._serving: Http1Exchange | None = None
+        self._waiter: asyncio.Future[None] | None = None  # the coroutine awaits a request
+        self._room: asyncio.Future[None] | None = None  # a writer awaits the client
+        self._task: asyncio.Task[None] | None = None
+        self._tunnel: ClientEnd | None = None
+        self._unparsed = 0  # bytes fed since the parser last produced something
+        self._early: bytes | None = None  # bytes behind an upgrade request
+        self._broken: Deny | None = None  # nothing further can be interpreted
+        self._ended = False  # no further request is served
+        self._discarding = False
+        self._paused = False
+        self._on_deadline: Callable[[], None] = self._close
+
+    # Connection life
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        if len(self._server.connections) >= self.limits.connections:
+            self.transport.abort()
+            return
+        self._server.connections.add(self)
+        self.peer = _peer(self.transport)
+        self._wait_for(self.limits.header_timeout, self._close)
+        sweep_of(self._loop).watch(self)
+        self._task = self._loop.create_task(self._serve())
+        self._server.tasks.add(self._task)
+        self._task.add_done_callback(self._server.tasks.discard)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._server.connections.discard(self)
+        sweep_of(self._loop).forget(self)
+        self._ended = True
+        if self._incoming is not None:
+            self._incoming.body.fail(ClientGone())
+        if self._room is not None and not self._room.done():
+            self._room.set_exception(ClientGone())
+        if self._tunnel is not None:
+            self._tunnel.lost()
+        elif self._task is not None:
+            self._task.cancel()
+
+    def eof_received(self) -> bool:
+        """The client closed its side: an answer under way may still be finished, quickly."""
+        if self._tunnel is not None or self._discarding or not (self._serving or self._queue):
+            return False
+        self._ended = True
+        if self._incoming is not None:
+            self._incoming.body.fail(ClientGone())
+        self._wait_for(_HALF_CLOSED, self.transport.abort)
+        return not self.peer.secure
+
+    def shutdown(self) -> None:
+        """uvicorn drains: the next answer is the connection's last; idle ones end soon."""
+        self.gateway.draining = True
+        if self._serving is None and not self._queue:
+            self._wait_for(_DRAIN_IDLE, self._close)
+
+    # Bytes from the client
+
+    def data_received(self, data: bytes) -> None:
+        if self._tunnel is not None:
+            self._tunnel.received(data)
+            return
+        if self._discarding or self._broken is not None:
+            return
+        if self._early is not None:
+            self._early += data
+            return
+        self._unparsed += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._early = data[upgrade.args[0] :]
+            self._ended = True
+        except httptools.HttpParserError:
+            self._break(malformed("The request is not well-formed HTTP/1.1."))
+        if self._unparsed > self.limits.header_bytes:
+            self._break(too_large("The request's header section is too large."))
+        while len(self._queue) > self.limits.pipelined:
+            self._queue.pop()
+            self._break(_PIPELINED)
+        self._schedule_reading()
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def on_message_begin(self) -> None:
+        self._incoming = Incoming(RequestBody(self._schedule_reading))
+        if self._serving is None and not self._queue:
+            self._wait_for(self.limits.header_timeout, self._expire_head)
+
+    def on_url(self, part: bytes) -> None:
+        cast(Incoming, self._incoming).target += part
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        incoming = cast(Incoming, self._incoming)
+        if incoming.head is None:  # later ones are trailers, which are dropped
+            incoming.fields.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        incoming = cast(Incoming, self._incoming)
+        parser = self._parser
+        incoming.head = Head(
+            parser.get_method(),
+            incoming.target,
+            parser.get_http_version(),
+            incoming.fields,
+            parser.should_upgrade(),
+        )
+        incoming.keep_alive = parser.should_keep_alive()
+        self._unparsed = 0
+        self._queue.append(incoming)
+
+    def on_body(self, chunk: bytes) -> None:
+        self._unparsed = 0
+        cast(Incoming, self._incoming).body.feed(chunk)
+
+    def on_message_complete(self) -> None:
+        self._unparsed = 0
+        cast(Incoming, self._incoming).body.end()
+        self._incoming = None
+
+    def _break(self, deny: Deny) -> None:
+        """Stop interpreting. The message under way gets the refusal, or it ends the connection."""
+        if self._broken is not None:
+            return
+        self._broken = deny
+        if self._incoming is not None and self._incoming.head is not None:
+            self._incoming.body.fail(BodyRefused(deny))
+
+    # The coroutine
+
+    async def _serve(self) -> None:
+        """Serve request after request until the connection ends."""
+        try:
+            while await self._next_arrived():
+                if not await self._serve_one(self._queue.popleft()):
+                    return
+                self._serving = None
+                if not self._queue and self._incoming is None:
+                    self._wait_for(self.limits.idle_timeout, self._close)
+                if self._paused:
+                    self._schedule_reading()
+        except asyncio.CancelledError:
+            self.transport.abort()
+            raise
+
+    async def _next_arrived(self) -> bool:
+        """Wait for a request; False when none will come any more."""
+        while not self._queue:
+            if self._broken is not None:
+                self._refuse(self._broken)
+                return False
+            if self._ended:
+                self.transport.close()
+                return False
+            self._waiter = self._loop.create_future()
+            await self._waiter
+        return True
+
+    async def _serve_one(self, incoming: Incoming) -> bool:
+        """True when the connection can carry another request."""
+        head = cast(Head, incoming.head)
+        gateway = self.gateway
+        request = make_request(
+            head, self.peer, self.limits, gateway.trusted_proxies, gateway.request_id()
+        )
+        if isinstance(request, Deny):
+            self._refuse(request)
+            return False
+        body = incoming.body
+        body.length = request.body_length
+        if body.ended:
+            self.deadline = NEVER
+        else:
+            self._expect_body(body, b"expect" in request.headers and head.version == "1.1")
+        exchange = Http1Exchange(self, request, body, head.version == "1.1")
+        if not incoming.keep_alive:
+            exchange.close = True
+        self._serving = exchange
+        await handle(gateway, exchange)
+        if self._tunnel is not None:
+            return False
+        if exchange.close or not body.ended:
+            self._end(everything_read=body.ended and self._broken is None)
+            return False
+        return True
+
+    def must_close(self, body: RequestBody) -> bool:
+        """Whether the answer that is about to start is the connection's last."""
+        return self._ended or not body.ended or self._broken is not None or self.gateway.draining
+
+    def _refuse(self, deny: Deny) -> None:
+        """Answer a message that never became a request, and end the connection."""
+        gateway = self.gateway
+        request_id = gateway.request_id()
+        status, fields, content = render(deny, request_id)
+        fields += (
+            date_field(int(gateway.clock())),
+            (b"x-request-id", request_id.encode()),
+            (b"content-length", b"%d" % len(content)),
+            (b"connection", b"close"),
+        )
+        lines = b"\r\n".join([b": ".join(field) for field in fields])
+        self.transport.write(b"%s%s\r\n\r\n%s" % (status_line(status), lines, content))
+        gateway.observer.malformed(self.peer.address, status, deny.code)
+        self._end(everything_read=False)
+
+    def _end(self, everything_read: bool) -> None:
+        """Close once the answer is out; discard for a moment what was not read."""
+        self._ended = True
+        if everything_read or self.transport.is_closing():
+            self.transport.close()
+            return
+        self._discarding = True
+        self._early = None
+        self._pause(False)
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self._wait_for(_LINGER, self._close)
+
+    # Time
+
+    def expire(self) -> None:
+        """The deadline passed (see ``sweep``)."""
+        self._on_deadline()
+
+    def _wait_for(self, seconds: float, then: Callable[[], None]) -> None:
+        self.deadline = self._loop.time() + seconds
+        self._on_deadline = then
+
+    def _close(self) -> None:
+        self.transport.close()
+
+    def _expire_head(self) -> None:
+        self._break(_SLOW)
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _expect_body(self, body: RequestBody, ask_first: bool) -> None:
+        if ask_first and not body.received:
+            body.ask_first(lambda: self.transport.write(_CONTINUE))
+        self._pace = Pace(self.limits)
+        self._wait_for(_BODY_CHECK, self._check_body)
+
+    def _check_body(self) -> None:
+        """Look at the progress of the body under way, and again in a while."""
+        if self._incoming is None or self._serving is None:
+            return
+        body = self._serving.body
+        if body.awaited and self._pace.too_slow(body.received, _BODY_CHECK):
+            body.fail(BodyRefused(_SLOW))
+        self._wait_for(_BODY_CHECK, self._check_body)
+
+    # Flow
+
+    async def writable(self) -> None:
+        """Returns when the transport has room. Raises ``ClientGone`` when it never will."""
+        if self._room is not None:
+            await self._room
+        if self.transport.is_closing():
+            raise ClientGone
+
+    def pause_writing(self) -> None:
+        if self._tunnel is not None:
+            self._tunnel.blocked(True)
+            return
+        self._room = self._loop.create_future()
+        self._wait_for(self.limits.send_timeout, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        if self._tunnel is not None:
+            self._tunnel.blocked(False)
+            return
+        self.deadline = NEVER
+        if self._incoming is not None:
+            self._wait_for(_BODY_CHECK, self._check_body)
+        room, self._room = self._room, None
+        if room is not None and not room.done():
+            room.set_result(None)
+
+    def become_tunnel(self) -> ClientEnd:
+        """The connection carries another protocol's bytes from now on."""
+        self.deadline = NEVER
+        self._tunnel = ClientEnd(self.transport, self._early or b"")
+        return self._tunnel
+
+    def _schedule_reading(self) -> None:
+        """Read on unless a request waits behind the one served, or a body is piling up."""
+        incoming = self._incoming
+        piled = incoming.body.buffered if incoming is not None else 0
+        mark = LOW_WATER if self._paused else HIGH_WATER
+        waiting = self._serving is not None and bool(self._queue)
+        self._pause(waiting or piled > mark or self._early is not None)
+
+    def _pause(self, pause: bool) -> None:
+        if pause == self._paused or self.transport.is_closing():
+            return
+        self._paused = pause
+        if pause:
+            self.transport.pause_reading()
+        else:
+            self.transport.resume_reading()
+
+
+def _peer(transport: asyncio.Transport) -> Peer:
+    address = transport.get_extra_info("peername")
+    tls = transport.get_extra_info("ssl_object")
+    return Peer(
+        address=unmapped(address[0]) if isinstance(address, tuple) else "",
+        secure=tls is not None,
+        certificate=tls.getpeercert(binary_form=True) if tls is not None else None,
+    )
