@@ -116,10 +116,13 @@ def _node(address: str) -> str:
 
 
 def unmapped(address: str) -> str:
-    """An IPv4-mapped IPv6 address as the IPv4 address it means."""
-    if address.startswith("::ffff:") and "." in address:
-        return address[7:]
-    return address
+    """An address in its usual form; IPv4-mapped IPv6 becomes the IPv4 address it means.
+
+    Raises ``ValueError`` for what is no address.
+    """
+    parsed = ipaddress.ip_address(address)
+    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+    return str(mapped or parsed)
 
 
 def is_trusted(peer: str, trusted: Networks) -> bool:
@@ -143,7 +146,7 @@ def client_chain(peer: str, headers: Headers, trusted: Networks) -> str:
         if not is_trusted(hops[0], trusted):
             break
         try:
-            hops.insert(0, unmapped(str(ipaddress.ip_address(text.strip()))))
+            hops.insert(0, unmapped(text.strip()))
         except ValueError:
             break
     return ", ".join(hops)
