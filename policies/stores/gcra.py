@@ -1,0 +1,53 @@
+"""The generic cell rate algorithm, once, pure, in whole microseconds.
+
+Theory of operation. A bucket is one moment, the theoretical arrival time (TAT): when its
+backlog of work will have drained. One unit is ``interval`` of work, and a bucket holds at most
+``burst`` units. So a request is allowed while ``backlog + cost * interval`` fits, and nothing
+is written when it is refused.
+
+Whole numbers, because the same sums are made by Redis in Lua (whose doubles are exact up to
+2**53) and because rounding must never add up to more than the limit: the interval is rounded
+up, so a rate that does not divide a microsecond admits less, by at most 1 % up to 10,000 a
+second. A TAT further ahead than a full bucket comes from a clock that was set back or from an
+earlier configuration; it counts as a full bucket, so nobody waits longer than that.
+
+Source: ITU-T I.371 (2004), annex A; the virtual scheduling form.
+"""
+
+from policies.core.services import Allowance, Rate
+
+SECOND = 1_000_000
+
+
+def measures(rate: Rate) -> tuple[int, int]:
+    """``(interval, full)``: microseconds of work of one unit, and of a full bucket."""
+    interval = -int(-rate.per * SECOND // rate.limit)
+    return interval, rate.burst * interval
+
+
+def backlog_of(tat: int, now: int, full: int) -> int:
+    """The work still to drain, between 0 and a full bucket."""
+    if tat <= now:
+        return 0
+    backlog = tat - now
+    return backlog if backlog < full else full
+
+
+def assess(rate: Rate, backlog: int, cost: int) -> Allowance:
+    """What a bucket with this backlog answers to ``cost``. A cost above the burst never fits."""
+    interval, full = measures(rate)
+    after = backlog + cost * interval
+    if after > full:
+        wait = (after - full) / SECOND
+        return Allowance(False, (full - backlog) // interval, wait, backlog / SECOND)
+    return Allowance(True, (full - after) // interval, 0.0, after / SECOND)
+
+
+def take(rate: Rate, tat: int, now: int, cost: int) -> tuple[Allowance, int | None]:
+    """The answer, and the bucket's new TAT; None when it stays as it is."""
+    interval, full = measures(rate)
+    backlog = backlog_of(tat, now, full)
+    allowance = assess(rate, backlog, cost)
+    if cost and allowance.allowed:
+        return allowance, now + backlog + cost * interval
+    return allowance, None

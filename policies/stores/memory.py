@@ -1,0 +1,176 @@
+"""State in this process: a dict, bounded, for one worker and for what counts locally.
+
+Theory of operation. Entries lie in one dict. A key of the dict is filed exactly once, under
+the second in which its entry ends; a heap holds those seconds. Writing to a key that is there
+does not file it again, so it costs nothing beyond the dict, and deleting only marks its entry
+as ended. When a key is added, at most ``_SWEEP`` filed keys whose second has passed are looked
+at: an entry that has ended is removed, one that lives longer by now is filed anew. More is
+looked at than is added, so ended entries do not pile up, and the work per call is bounded.
+
+At the cap, the entry that ends first makes room, though its time has not come: nearly drained
+buckets go before nonces and leases that still have theirs to run.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from heapq import heappop, heappush
+
+from policies.core.services import Allowance, Rate
+from policies.stores import gcra
+from policies.stores.face import OperationState
+from policies.stores.gcra import SECOND
+from policies.stores.operations import (
+    Consume,
+    Delete,
+    Increment,
+    Lease,
+    Operation,
+    Publish,
+    Read,
+    Release,
+    RememberOnce,
+    Result,
+    Touch,
+    as_number,
+)
+
+_SWEEP = 16
+_Value = int | str | bytes
+
+
+class MemoryBackend:
+    """All entries of one process."""
+
+    def __init__(self, clock: Callable[[], float] = time.time, max_entries: int = 200_000) -> None:
+        self._clock = clock
+        self._max_entries = max_entries
+        self._entries: dict[str, tuple[int, _Value]] = {}  # key -> end in microseconds, value
+        self._filed: dict[int, list[str]] = {}  # second -> keys filed under it
+        self._seconds: list[int] = []  # heap of the seconds in _filed
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def execute(self, batch: Sequence[Operation]) -> list[Result]:
+        """See ``policies.stores.operations.Backend``; never unavailable."""
+        with self._lock:
+            now = int(self._clock() * SECOND)
+            return [self._apply(operation, now) for operation in batch]
+
+    def consume(self, key: str, rate: Rate, cost: int) -> Allowance:
+        """``execute([Consume(...)])`` without the list: this one is paid on every request."""
+        with self._lock:
+            return self._consume(key, rate, cost, int(self._clock() * SECOND))
+
+    def _apply(self, operation: Operation, now: int) -> Result:
+        match operation:
+            case Consume(key, rate, cost):
+                return self._consume(key, rate, cost, now)
+            case Increment(key, amount, ttl):
+                return self._increment(key, amount, ttl, now)
+            case RememberOnce(key, ttl):
+                return self._get(key, now) is None and self._put(key, 1, ttl, now)
+            case Lease(key, holder, ttl):
+                return self._get(key, now) in (None, holder) and self._put(key, holder, ttl, now)
+            case Release(key, holder):
+                return self._get(key, now) == holder and self._end(key, now)
+            case Publish(key, value, ttl, absent_only):
+                taken = absent_only and self._get(key, now) is not None
+                return not taken and self._put(key, value, ttl, now)
+            case Read(key):
+                return _as_bytes(self._get(key, now))
+            case Touch(key, ttl):
+                held = self._get(key, now)
+                return held is not None and self._put(key, held, ttl, now)
+            case Delete(key):
+                return self._end(key, now)
+
+    def _consume(self, key: str, rate: Rate, cost: int, now: int) -> Allowance:
+        entry = self._entries.get(key)
+        tat = entry[1] if entry is not None and type(entry[1]) is int else 0
+        allowance, tat_after = gcra.take(rate, tat, now, cost)
+        if tat_after is not None:
+            self._set(key, (tat_after, tat_after), now)
+        return allowance
+
+    def _increment(self, key: str, amount: int, ttl: float | None, now: int) -> int | None:
+        held = self._get(key, now)
+        if held is not None:
+            total = as_number(held) + amount
+            self._entries[key] = (self._entries[key][0], total)
+            return total
+        if ttl is not None:
+            self._put(key, amount, ttl, now)
+            return amount
+        return None
+
+    def _get(self, key: str, now: int) -> _Value | None:
+        entry = self._entries.get(key)
+        return entry[1] if entry is not None and entry[0] > now else None
+
+    def _put(self, key: str, value: _Value, ttl: float, now: int) -> bool:
+        self._set(key, (now + int(ttl * SECOND), value), now)
+        return True
+
+    def _end(self, key: str, now: int) -> bool:
+        """Mark the entry as ended. Whether there was one."""
+        if self._get(key, now) is None:
+            return False
+        self._entries[key] = (0, 0)
+        return True
+
+    def _set(self, key: str, entry: tuple[int, _Value], now: int) -> None:
+        if key not in self._entries:
+            self._make_room(now)
+            self._file(key, entry[0])
+        self._entries[key] = entry
+
+    def _make_room(self, now: int) -> None:
+        for _ in range(_SWEEP):
+            full = len(self._entries) >= self._max_entries
+            if not self._seconds or (self._seconds[0] * SECOND > now and not full):
+                return
+            second, key = self._next_filed()
+            end = self._entries[key][0]
+            if end >= second * SECOND:
+                self._file(key, end)
+            else:
+                del self._entries[key]
+        if len(self._entries) >= self._max_entries:
+            del self._entries[self._next_filed()[1]]
+
+    def _file(self, key: str, end: int) -> None:
+        second = end // SECOND + 1
+        keys = self._filed.get(second)
+        if keys is None:
+            keys = self._filed[second] = []
+            heappush(self._seconds, second)
+        keys.append(key)
+
+    def _next_filed(self) -> tuple[int, str]:
+        """Take the key filed to end first, with its second."""
+        second = self._seconds[0]
+        keys = self._filed[second]
+        key = keys.pop()
+        if not keys:
+            del self._filed[heappop(self._seconds)]
+        return second, key
+
+
+class MemoryState(OperationState):
+    """``State`` of this process: answers at once and never gives up the loop."""
+
+    def __init__(self, backend: MemoryBackend | None = None) -> None:
+        self._backend = MemoryBackend() if backend is None else backend
+
+    async def perform(self, operation: Operation) -> Result:
+        return self._backend.execute((operation,))[0]
+
+    async def consume(self, key: str, rate: Rate, cost: int = 1) -> Allowance:
+        return self._backend.consume(key, rate, cost)
+
+
+def _as_bytes(value: _Value | None) -> bytes | None:
+    return str(value).encode() if isinstance(value, (int, str)) else value

@@ -1,0 +1,50 @@
+"""From a state URL to a store."""
+
+import threading
+from pathlib import Path
+
+from policies.core.services import State
+from policies.stores.batching import BatchingState
+from policies.stores.database import DatabaseBackend
+from policies.stores.memory import MemoryBackend, MemoryState
+from policies.stores.operations import Backend
+
+_opened: dict[str, Backend] = {}
+_lock = threading.Lock()
+
+
+def open_state(url: str) -> State:
+    """The state at ``url`` for coroutines.
+
+    ``memory://`` is this process's own, ``sqlite:////absolute/path`` a file shared by the
+    processes of one machine, ``redis://`` and ``rediss://`` a server shared by many. Nothing
+    is connected yet. Raises ``ValueError`` for any other URL.
+    """
+    backend = open_backend(url)
+    if isinstance(backend, MemoryBackend):
+        return MemoryState(backend)
+    return BatchingState(backend)
+
+
+def open_backend(url: str) -> Backend:
+    """The same for blocking callers: one backend for each URL in a process."""
+    with _lock:
+        if url not in _opened:
+            _opened[url] = _make_backend(url)
+        return _opened[url]
+
+
+def _make_backend(url: str) -> Backend:
+    scheme, _, rest = url.partition("://")
+    if scheme == "memory" and not rest:
+        return MemoryBackend()
+    if scheme == "sqlite" and rest.startswith("//"):
+        return DatabaseBackend(Path(rest[1:]))
+    if scheme in ("redis", "rediss") and rest:
+        from policies.stores.redis import RedisBackend  # 0.2 s that only its users should pay
+
+        return RedisBackend(url)
+    raise ValueError(
+        "the state URL must be memory://, sqlite:////absolute/path, redis://host:port/number "
+        "or rediss://host:port/number"
+    )

@@ -1,0 +1,140 @@
+"""State shared by many machines: Redis or Valkey, one script call a batch.
+
+The script (``lua/batch.lua``) does the whole batch atomically by the server's clock. Redis is
+asked once and quickly: no retries, 0.1 s to connect and to answer. After a failure a breaker
+refuses at once for 0.5 s, then lets one batch through to see whether the server is back, so
+that a stalled server costs one caller 0.1 s and not every caller.
+"""
+
+import threading
+import time
+from collections.abc import Sequence
+from math import ceil
+from pathlib import Path
+from typing import cast
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from policies.core.errors import StateUnavailable
+from policies.stores import gcra
+from policies.stores.operations import (
+    Consume,
+    Delete,
+    Increment,
+    Lease,
+    Operation,
+    Publish,
+    Read,
+    Release,
+    RememberOnce,
+    Result,
+    Touch,
+)
+
+_PREFIX = "gatehouse:"
+_SCRIPT = (Path(__file__).parent / "lua" / "batch.lua").read_text()
+_REST = 0.5  # seconds without asking after a failure
+
+_Argument = str | bytes | int
+_Reply = int | bytes | None
+
+
+class _Breaker:
+    """Whether to ask: always, until a failure; then one caller in ``_REST`` seconds."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._rests_until: float | None = None
+
+    def admit(self) -> None:
+        """Raises ``StateUnavailable`` while the server is not to be asked."""
+        if self._rests_until is None:
+            return
+        with self._lock:
+            now = time.monotonic()
+            if self._rests_until is None:
+                return
+            if now < self._rests_until:
+                raise StateUnavailable("Redis failed a moment ago and is not asked yet")
+            self._rests_until = now + _REST
+
+    def failed(self) -> None:
+        with self._lock:
+            self._rests_until = time.monotonic() + _REST
+
+    def succeeded(self) -> None:
+        if self._rests_until is not None:
+            with self._lock:
+                self._rests_until = None
+
+
+class RedisBackend:
+    """State in the server at ``url`` (``redis://`` or ``rediss://``, as redis-py reads it).
+
+    ``timeout`` bounds connecting and each answer, in seconds.
+    """
+
+    def __init__(self, url: str, timeout: float = 0.1) -> None:
+        self._client = redis.Redis.from_url(
+            url,
+            socket_connect_timeout=timeout,
+            socket_timeout=timeout,
+            retry=Retry(NoBackoff(), 0),
+        )
+        self._script = self._client.register_script(_SCRIPT)
+        self._breaker = _Breaker()
+
+    def execute(self, batch: Sequence[Operation]) -> list[Result]:
+        """See ``policies.stores.operations.Backend``."""
+        self._breaker.admit()
+        keys = [_PREFIX + operation.key for operation in batch]
+        arguments: list[_Argument] = []
+        for operation in batch:
+            arguments += _arguments(operation)
+        try:
+            replies = cast(list[_Reply], self._script(keys=keys, args=arguments))
+        except redis.RedisError as error:
+            self._breaker.failed()
+            raise StateUnavailable(f"Redis: {error}") from error
+        self._breaker.succeeded()
+        return [_result(*pair) for pair in zip(batch, replies, strict=True)]
+
+
+def _arguments(operation: Operation) -> tuple[str, _Argument, _Argument]:
+    """The operation's three values of ARGV."""
+    match operation:
+        case Consume(_, rate, cost):
+            interval, full = gcra.measures(rate)
+            return "c", full, cost * interval
+        case Increment(_, amount, ttl):
+            return "n", amount, "" if ttl is None else _milliseconds(ttl)
+        case RememberOnce(_, ttl):
+            return "a", 1, _milliseconds(ttl)
+        case Lease(_, holder, ttl):
+            return "l", holder, _milliseconds(ttl)
+        case Release(_, holder):
+            return "r", holder, ""
+        case Publish(_, value, ttl, absent_only):
+            return "a" if absent_only else "p", value, _milliseconds(ttl)
+        case Read():
+            return "g", "", ""
+        case Touch(_, ttl):
+            return "t", _milliseconds(ttl), ""
+        case Delete():
+            return "d", "", ""
+
+
+def _result(operation: Operation, reply: _Reply) -> Result:
+    match operation:
+        case Consume(_, rate, cost):
+            return gcra.assess(rate, cast(int, reply), cost)
+        case Increment() | Read():
+            return reply
+        case _:
+            return bool(reply)
+
+
+def _milliseconds(ttl: float) -> int:
+    return max(1, ceil(ttl * 1000))
