@@ -5,23 +5,29 @@ than one value (routes that collide, a provider that does not exist) is checked 
 ``apis.validation``. All times are in seconds and finite.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.x509 import load_pem_x509_certificates
+from pydantic import AfterValidator, Field, model_validator
 
+from apis import syntax
 from oidc_clients.config import ClientConfig, Name, ProviderConfig
-from policies.core.config import Options
+from policies.core.config import Options, invalid
 from policies.entries import PolicyEntry
 from policies.references import FileText, SecretText
 
 Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
+Host = Annotated[str, AfterValidator(syntax.host_pattern)]
+Method = Annotated[str, AfterValidator(syntax.method)]
 LongSeconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 
 
 class TargetConfig(Options):
     """One address of an upstream."""
 
-    url: str = Field(
+    url: Annotated[str, AfterValidator(syntax.target_url)] = Field(
         min_length=1,
         max_length=500,
         title="URL",
@@ -50,19 +56,48 @@ class TlsConfig(Options):
     key: SecretText | None = Field(
         default=None, title="Client key", description="PEM, the private key of the certificate."
     )
-    server_name: str | None = Field(
+    server_name: Annotated[str, AfterValidator(syntax.server_name)] | None = Field(
         default=None,
-        min_length=1,
-        max_length=253,
         title="Server name",
         description="The name asked for and verified; the target's host when left out.",
     )
+
+    @model_validator(mode="after")
+    def _usable(self) -> Self:
+        found: list[tuple[tuple[int | str, ...], str]] = []
+        for member, text in (("ca", self.ca), ("cert", self.cert)):
+            if text is not None and text.text and not _is_certificate(text.text):
+                found.append(((member,), "give certificates in PEM form (BEGIN CERTIFICATE)"))
+        if (self.cert is None) != (self.key is None):
+            found.append((("key" if self.key is None else "cert",), "cert and key belong together"))
+        if self.key is not None and not _is_private_key(self.key):
+            found.append((("key",), "give a private key in PEM form, without a pass phrase"))
+        if found:
+            raise invalid(found)
+        return self
+
+
+def _is_certificate(pem: str) -> bool:
+    try:
+        return bool(load_pem_x509_certificates(pem.encode()))
+    except ValueError:
+        return False
+
+
+def _is_private_key(secret: SecretText) -> bool:
+    """False only for a text that is known here and is no private key."""
+    try:
+        if secret.value is not None:
+            load_pem_private_key(secret.value.get_secret_value().encode(), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return False
+    return True
 
 
 class HealthConfig(Options):
     """Active health check of each target."""
 
-    path: str = Field(
+    path: Annotated[str, AfterValidator(syntax.request_path)] = Field(
         min_length=1,
         max_length=500,
         title="Path",
@@ -108,10 +143,8 @@ class UpstreamConfig(Options):
     idle_timeout: LongSeconds = Field(
         default=300, title="Idle time-out", description="Silence of a stream or tunnel."
     )
-    host: str | None = Field(
+    host: Annotated[str, AfterValidator(syntax.authority)] | None = Field(
         default=None,
-        min_length=1,
-        max_length=255,
         title="Host",
         description="The Host sent upstream; the target's own when left out.",
     )
@@ -137,13 +170,13 @@ class UpstreamConfig(Options):
 class RouteConfig(Options):
     """One path of an API and the methods it takes."""
 
-    methods: tuple[str, ...] = Field(
+    methods: tuple[Method, ...] = Field(
         default=(),
         max_length=50,
         title="Methods",
         description="In capital letters; every method when left out. GET serves HEAD as well.",
     )
-    path: str = Field(
+    path: Annotated[str, AfterValidator(syntax.path_template)] = Field(
         min_length=1,
         max_length=500,
         title="Path",
@@ -162,14 +195,14 @@ class ApiConfig(Options):
     """One API: the hosts and base path it is reached under, and the upstream behind it."""
 
     name: Name = Field(title="Name", description="What logs and metrics call this API.")
-    hosts: tuple[str, ...] = Field(
+    hosts: tuple[Host, ...] = Field(
         default=("*",),
         min_length=1,
         max_length=100,
         title="Hosts",
         description="Names it answers to: exact, *.example.org, or * for all.",
     )
-    base_path: str = Field(
+    base_path: Annotated[str, AfterValidator(syntax.base_path)] = Field(
         default="/",
         min_length=1,
         max_length=500,

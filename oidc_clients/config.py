@@ -4,13 +4,19 @@ Pure declarations; the form, the configuration file and REST read them. What con
 than one value (an issuer's scheme, names used twice) is checked in ``apis.validation``.
 """
 
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, time
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, model_validator
 
-from policies.core.config import Options
+from oidc_clients.jwks import PUBLIC_ALGORITHMS, SECRET_BYTES, KeySet
+from policies.core.config import Options, invalid
 from policies.references import FileText, SecretText
+from policies.urls import web_address
 
 Name = Annotated[
     str,
@@ -20,7 +26,31 @@ Name = Annotated[
     ),
 ]
 Token = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$")]
+MIN_KEY_CHARACTERS = 8
+MIN_HMAC_CHARACTERS = 16
 Grant = Literal["client_credentials", "password", "refresh_token", "authorization_code"]
+
+
+def _address(url: str) -> str:
+    web_address(url)
+    return url
+
+
+Url = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_address)]
+
+
+def _algorithm(name: str) -> str:
+    if name in SECRET_BYTES:
+        raise ValueError(
+            f"{name} verifies with a shared secret, which this version does not take: let the "
+            "provider sign with RS256, ES256 or EdDSA"
+        )
+    if name not in PUBLIC_ALGORITHMS:
+        raise ValueError(f"unknown algorithm; known are {', '.join(sorted(PUBLIC_ALGORITHMS))}")
+    return name
+
+
+Algorithm = Annotated[str, AfterValidator(_algorithm)]
 
 
 def _moment(value: Any) -> Any:
@@ -47,6 +77,22 @@ Moment = Annotated[
 ]
 
 
+def is_short(secret: SecretText, least: int) -> bool:
+    """Whether a secret that is known here has fewer characters than it must have."""
+    return secret.value is not None and len(secret.value.get_secret_value()) < least
+
+
+def ed25519_key(pem: str) -> Ed25519PublicKey:
+    """The key of a PEM text. Raises ``ValueError`` with a message that holds nothing of it."""
+    try:
+        key = load_pem_public_key(pem.encode())
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise ValueError("give a public key in PEM form (BEGIN PUBLIC KEY)") from error
+    if not isinstance(key, Ed25519PublicKey):
+        raise ValueError("the public key is not an Ed25519 key")
+    return key
+
+
 class ProviderClientConfig(Options):
     """The gateway's own registration at a provider."""
 
@@ -67,16 +113,13 @@ class ProviderConfig(Options):
     """One OpenID provider (issuer) whose tokens routes may accept."""
 
     name: Name = Field(title="Name", description="What policies and URLs call this provider.")
-    issuer: str = Field(
-        min_length=1,
-        max_length=500,
+    issuer: Url = Field(
         title="Issuer",
         description="Compared character by character with the token's iss; "
         "keys are found through its discovery document unless given below.",
     )
-    jwks_uri: str | None = Field(
+    jwks_uri: Url | None = Field(
         default=None,
-        max_length=500,
         title="Key set address",
         description="Where the keys are fetched; leave it out to use discovery.",
     )
@@ -112,7 +155,7 @@ class ProviderConfig(Options):
         title="Scope claim",
         description="The claim that lists the scopes: scope, scp or roles.",
     )
-    algorithms: tuple[str, ...] = Field(
+    algorithms: tuple[Algorithm, ...] = Field(
         min_length=1,
         max_length=20,
         title="Algorithms",
@@ -154,12 +197,34 @@ class ProviderConfig(Options):
         description="The scopes asked for when the caller of the token relay names none.",
     )
 
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        found = list(self._plain_http())
+        if self.keys and self.jwks_uri:
+            found.append((("keys",), "give jwks_uri or keys, not both"))
+        for at, entry in enumerate(KeySet.parse({"keys": list(self.keys)}).entries):
+            if entry.key is None:
+                found.append((("keys", at), f"the key is not admitted: {entry.reason}"))
+        if found:
+            raise invalid(found)
+        return self
+
+    def _plain_http(self) -> Iterator[tuple[tuple[int | str, ...], str]]:
+        for member, url in (("issuer", self.issuer), ("jwks_uri", self.jwks_uri)):
+            address = web_address(url) if url else None
+            if address is None or address.scheme == "https":
+                continue
+            if not address.is_loopback:
+                yield (member,), "use https; plain HTTP is accepted for loopback addresses alone"
+            elif not self.insecure_http:
+                yield (member,), "use https, or say insecure_http: true for this loopback address"
+
 
 class ApiKeyConfig(Options):
     """One API key of a client. Only its digest is kept."""
 
     name: Name = Field(title="Name", description="Tells the client's keys apart.")
-    value: SecretText = Field(title="Key", description="At least 32 characters, chosen at random.")
+    value: SecretText = Field(title="Key", description="Chosen at random, the longer the better.")
     scopes: tuple[Token, ...] = Field(
         default=(), max_length=100, title="Scopes", description="What the key may be used for."
     )
@@ -168,6 +233,12 @@ class ApiKeyConfig(Options):
         title="Expires",
         description="A day (its first instant, UTC) or a moment; never when left out.",
     )
+
+    @model_validator(mode="after")
+    def _hard_to_guess(self) -> Self:
+        if is_short(self.value, MIN_KEY_CHARACTERS):
+            raise invalid([(("value",), f"use at least {MIN_KEY_CHARACTERS} characters")])
+        return self
 
 
 class SigningKeyConfig(Options):
@@ -183,6 +254,27 @@ class SigningKeyConfig(Options):
     secret: SecretText | None = Field(
         default=None, title="Secret", description="The shared secret; for hmac-sha256."
     )
+
+    @model_validator(mode="after")
+    def _one_kind_of_key(self) -> Self:
+        needed, other = ("public_key", "secret")
+        if self.algorithm == "hmac-sha256":
+            needed, other = other, needed
+        found: list[tuple[tuple[int | str, ...], str]] = []
+        if getattr(self, needed) is None:
+            found.append(((needed,), f"{self.algorithm} needs it"))
+        if getattr(self, other) is not None:
+            found.append(((other,), f"{self.algorithm} does not use it: leave it out"))
+        if self.public_key is not None and self.public_key.text:
+            try:
+                ed25519_key(self.public_key.text)
+            except ValueError as error:
+                found.append((("public_key",), str(error)))
+        if self.secret is not None and is_short(self.secret, MIN_HMAC_CHARACTERS):
+            found.append((("secret",), f"use at least {MIN_HMAC_CHARACTERS} characters"))
+        if found:
+            raise invalid(found)
+        return self
 
 
 class ClientConfig(Options):

@@ -7,12 +7,20 @@ on shared state, and unknown to all others.
 
 from typing import Any, Self
 
-from pydantic import Field, SerializeAsAny, ValidationError, model_serializer, model_validator
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic import (
+    Field,
+    ModelWrapValidatorHandler,
+    SerializeAsAny,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
-from policies.core.config import Mode, Options, PolicyConfig
+from policies.core.config import Mode, Options, PolicyConfig, invalid, message_of
 from policies.core.policy import IdentityPolicy
 from policies.registry import KINDS
+
+_MEMBERS = ("name", "mode")
 
 
 class PolicyEntry(Options):
@@ -54,13 +62,13 @@ class PolicyEntry(Options):
         """The kind's options that differ from their defaults: what is stored."""
         return self.config.model_dump(mode="json", exclude_defaults=True)
 
-    @model_validator(mode="before")
+    @model_validator(mode="wrap")
     @classmethod
-    def _parse(cls, data: Any) -> Any:
+    def _parse(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         if isinstance(data, cls):
             return data
         if isinstance(data, dict) and isinstance(data.get("config"), PolicyConfig):
-            return data  # made in the program: the options are checked already
+            return handler(data)  # made in the program: the options are checked already
         if not isinstance(data, dict) or len(data) != 1:
             raise ValueError("a policy is one key, its kind, with its options below: public: {}")
         ((kind, options),) = data.items()
@@ -68,10 +76,8 @@ class PolicyEntry(Options):
             raise ValueError(f"unknown policy kind; known are {', '.join(sorted(KINDS))}")
         options = {} if options is None else options
         if not isinstance(options, dict):
-            raise _below(kind, "give the options as a mapping; {} for none")
-        members = {name: options[name] for name in ("name", "mode") if name in options}
-        own = {name: value for name, value in options.items() if name not in members}
-        return {"kind": kind, **members, "config": _checked(kind, own)}
+            raise invalid([((kind,), "give the options as a mapping; {} for none")])
+        return _read(kind, options, handler)
 
     @model_serializer(mode="plain")
     def _dump(self) -> dict[str, Any]:
@@ -83,28 +89,27 @@ class PolicyEntry(Options):
         return {self.kind: options}
 
 
-def _checked(kind: str, options: dict[str, Any]) -> PolicyConfig:
-    """The kind's Config; its problems get the kind as part of their path."""
+def _read(
+    kind: str, options: dict[str, Any], handler: ModelWrapValidatorHandler[PolicyEntry]
+) -> PolicyEntry:
+    """The entry of a kind. Every problem gets the kind as part of its path, none hides another."""
+    members = {name: options[name] for name in _MEMBERS if name in options}
+    own = {name: value for name, value in options.items() if name not in members}
+    found: list[tuple[tuple[int | str, ...], str]] = []
+    config = PolicyConfig()
     try:
-        return KINDS[kind].Config.model_validate(options)
+        config = KINDS[kind].Config.model_validate(own)
     except ValidationError as error:
-        raise ValidationError.from_exception_data(
-            kind,
-            [
-                InitErrorDetails(
-                    type=PydanticCustomError(item["type"], "{text}", {"text": item["msg"]}),
-                    loc=(kind, *item["loc"]),
-                    input=None,
-                )
-                for item in error.errors(include_url=False, include_input=False)
-            ],
-        ) from None
+        found += _below(kind, error)
+    try:
+        entry = handler({"kind": kind, "config": config, **members})
+    except ValidationError as error:
+        found += _below(kind, error)
+    if found:
+        raise invalid(found)
+    return entry
 
 
-def _below(kind: str, message: str) -> ValidationError:
-    detail = InitErrorDetails(
-        type=PydanticCustomError("value_error", "{text}", {"text": message}),
-        loc=(kind,),
-        input=None,
-    )
-    return ValidationError.from_exception_data(kind, [detail])
+def _below(kind: str, error: ValidationError) -> list[tuple[tuple[int | str, ...], str]]:
+    items = error.errors(include_url=False, include_input=False)
+    return [((kind, *item["loc"]), message_of(item)) for item in items]

@@ -1,13 +1,15 @@
 """Options of policies, declared once: the source of form, REST schema, file check and docs.
 
 Each kind declares a ``PolicyConfig``: frozen, unknown keys refused, every option with a
-title, a description and bounds. ``PolicyEntry`` is one configured policy as it stands in the
-configuration file, ``- jwt: {providers: [acme]}``, with the members that every kind takes.
+title, a description and bounds. One configured policy, with the members that every kind
+takes, is a ``policies.entries.PolicyEntry``.
 """
 
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 Mode = Literal["enforce", "report", "off"]
 OnFailure = Literal["deny", "local", "allow"]
@@ -41,12 +43,51 @@ def location(parts: tuple[Any, ...]) -> str:
     return text
 
 
+_MESSAGES = {
+    "extra_forbidden": "unknown key",
+    "missing": "is missing",
+    "string_type": "give a text",
+    "bool_type": "give true or false",
+    "bool_parsing": "give true or false",
+    "int_type": "give a whole number",
+    "int_parsing": "give a whole number",
+    "int_from_float": "give a whole number",
+    "float_type": "give a number",
+    "float_parsing": "give a number",
+    "finite_number": "give a finite number",
+    "tuple_type": "give a list",
+    "list_type": "give a list",
+    "dict_type": "give a mapping",
+    "model_type": "give a mapping",
+    "too_short": "give at least {min_length}",
+    "too_long": "give at most {max_length}",
+}
+
+
+def message_of(item: Mapping[str, Any]) -> str:
+    """One error of pydantic in the words of this product."""
+    message = _MESSAGES.get(item["type"])
+    if message is None:
+        return str(item["msg"]).removeprefix("Value error, ")
+    return message.format(**item.get("ctx", {}))
+
+
 def problems_of(error: ValidationError, prefix: tuple[Any, ...] = ()) -> list[Problem]:
     """Every problem of a pydantic validation, by its path; never with the offending input."""
-    found = []
-    for item in error.errors(include_input=False, include_url=False):
-        message = str(item["msg"]).removeprefix("Value error, ")
-        if item["type"] == "extra_forbidden":
-            message = "unknown key"
-        found.append(Problem(path=location(prefix + tuple(item["loc"])), message=message))
-    return found
+    return [
+        Problem(path=location(prefix + tuple(item["loc"])), message=message_of(item))
+        for item in error.errors(include_input=False, include_url=False)
+    ]
+
+
+def invalid(found: Iterable[tuple[tuple[int | str, ...], str]]) -> ValidationError:
+    """What a validator of several members raises: each problem with its place below it."""
+    details = [
+        InitErrorDetails(
+            type=PydanticCustomError("value_error", "{text}", {"text": message}),
+            loc=place,
+            input=None,
+        )
+        for place, message in found
+    ]
+    return ValidationError.from_exception_data("configuration", details)
