@@ -22,6 +22,7 @@ INSTALLED_APPS = [
     "policies",
     "oidc_clients",
     "apis",
+    "gatewaysite",
     "csp",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -41,6 +42,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "gatewaysite.refusals.RefusalMiddleware",
 ]
 
 TEMPLATES = [

@@ -1,0 +1,62 @@
+# The commands of this project. All of them work from a fresh clone with python3.11 and make.
+# What runs and what is tested is installed from lock files, with hashes, into .venv.
+
+PYTHON ?= python3.11
+BIN := .venv/bin
+PROVIDER := tests/e2e/provider
+
+.PHONY: demo run test check bench audit
+.DELETE_ON_ERROR:
+
+# A demo API behind the gateway, with a demo provider; ready to be tried with curl.
+demo: .venv/runtime
+	@$(BIN)/python -m demo
+
+# The gateway itself, on SQLite under var/.
+run: .venv/runtime
+	@$(BIN)/python manage.py quickstart
+
+# The whole suite. What needs a server that is not installed is skipped, with its reason.
+test: .venv/dev provider
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# Style, types, import contracts, and Django's own checks on production-like settings.
+check: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	GATEHOUSE_DATA_DIR=var/check GATEHOUSE_PUBLIC_URL=https://gateway.example \
+		GATEHOUSE_CONSOLE_HOSTS=console.example \
+		$(BIN)/python manage.py check --deploy --fail-level WARNING
+
+# Ours beside Envoy, HAProxy and nginx; prints a table of ratios.
+bench: .venv/dev
+	$(BIN)/python -m bench
+
+# Known vulnerabilities in what is locked. Asks an advisory service.
+audit: .venv/audit
+	.venv/audit/bin/pip-audit --require-hashes --disable-pip -r requirements.lock
+	.venv/audit/bin/pip-audit --require-hashes --disable-pip -r requirements-dev.lock
+
+.venv/runtime: requirements.lock
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+.venv/dev: requirements-dev.lock .venv/runtime
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+.venv/audit: pyproject.toml
+	$(PYTHON) -m venv $@
+	$@/bin/pip install --quiet --disable-pip-version-check pip-audit
+	@touch $@
+
+# The OpenID provider that the end-to-end tests drive, when npm is there to install it.
+.PHONY: provider
+provider:
+	@if command -v npm >/dev/null && test -f $(PROVIDER)/package-lock.json \
+		&& test $(PROVIDER)/package-lock.json -nt $(PROVIDER)/node_modules/.package-lock.json; \
+	then npm ci --prefix $(PROVIDER) --no-audit --no-fund --silent; fi

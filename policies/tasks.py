@@ -1,0 +1,26 @@
+"""What the worker process does for shared state."""
+
+import logging
+
+from celery import shared_task
+from django.conf import settings
+
+from policies.core.errors import StateUnavailable
+from policies.stores.database import DatabaseBackend
+from policies.stores.open import open_backend
+
+logger = logging.getLogger(__name__)
+
+
+@shared_task(name="policies.tasks.purge_state")
+def purge_state() -> None:
+    """Delete what has ended from the local store; other stores drop it by themselves."""
+    backend = open_backend(settings.CACHES["default"]["LOCATION"])
+    if not isinstance(backend, DatabaseBackend):
+        return
+    try:
+        count = backend.purge()
+    except StateUnavailable as error:
+        logger.warning("the local store was not purged, the next run will try again: %s", error)
+        return
+    logger.debug("%d ended entries were purged", count)
