@@ -9,6 +9,7 @@ GET route. A trailing slash counts.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 from policies.core.chain import Chain
@@ -107,6 +108,9 @@ class Route:
         if self.strip_base_path and self.base_path != "/":
             return path[len(self.base_path) :] or "/"
         return path
+
+
+_REMEMBERED = 4096  # matches
 
 
 class NotMatched(NamedTuple):
@@ -222,9 +226,10 @@ class RoutingTable:
                 trees.setdefault(route.base_path.rstrip("/"), _Tree()).add(route)
         self._any = self._exact.pop("", None)
         self._suffix = sorted(suffixes.items(), key=lambda item: -len(item[0]))
+        # The route for (host, method, canonical path); remembered, since callers repeat paths.
+        self.match = lru_cache(maxsize=_REMEMBERED)(self._match)
 
-    def match(self, host: str, method: str, path: str) -> Route | NotMatched:
-        """The route for a canonical path."""
+    def _match(self, host: str, method: str, path: str) -> Route | NotMatched:
         segments = path.split("/")[1:]
         for trees in self._candidates(host):
             for depth in range(len(segments), -1, -1):

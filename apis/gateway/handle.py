@@ -25,7 +25,7 @@ from apis.live import Live
 from apis.routing import NotMatched, Route
 from policies.core.chain import Chain
 from policies.core.policy import BodyWatch
-from policies.core.values import PASS, Answer, Call, Deny, Field, Request
+from policies.core.values import Answer, Call, Deny, Field, Pass, Request
 
 logger = logging.getLogger(__name__)
 
@@ -115,8 +115,8 @@ async def _serve(gateway: Gateway, exchange: Exchange, call: Call) -> Outcome:
     if request.upgrade and not route.websocket:
         return _refuse(exchange, call, _UPGRADE)
     decision = await chain.run(call)
-    if decision is not PASS:
-        return _settle(exchange, call, cast(Deny | Answer, decision))
+    if not isinstance(decision, Pass):
+        return _settle(exchange, call, decision)
     via = request.headers.get(b"via")
     if via is not None and gateway.via in via:
         return _refuse(exchange, call, _LOOP)
@@ -182,15 +182,14 @@ def upstream_request(gateway: Gateway, call: Call, route: Route) -> UpstreamRequ
     lines = headers.forward_lines(received, headers.dropped_names(route.strip_fields))
     lines += [b": ".join(field) for field in call.upstream_fields]
     lines.append(b"x-request-id: " + request.id.encode())
-    own = headers.forwarding_lines(
-        _chain_of(gateway, request), request.secure, received.get(b"host") or b""
-    )
+    host = received.get(b"host") or b""
+    lines.append(headers.forwarding_lines(_chain_of(gateway, request), request.secure, host))
     return UpstreamRequest(
-        method=request.method,
-        path=route.upstream_path(request.path),
-        query=request.query,
-        lines=b"\r\n".join(lines) + b"\r\n" + own + gateway.via_line,
-        upgrade=received.get(b"upgrade") if request.upgrade else None,
+        request.method,
+        route.upstream_path(request.path),
+        request.query,
+        b"\r\n".join(lines) + gateway.via_line,
+        received.get(b"upgrade") if request.upgrade else None,
     )
 
 

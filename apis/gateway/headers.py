@@ -58,12 +58,10 @@ def forward_lines(headers: Headers, dropped: frozenset[bytes]) -> list[bytes]:
     nominated = headers.get(b"connection")
     if nominated is not None and nominated.lower() not in (b"keep-alive", b"close", b"upgrade"):
         dropped = dropped | (_tokens(headers.all(b"connection")) - _KEPT)
-    return [
-        b": ".join(field)
-        for field in headers.fields
-        if field[0] not in dropped
-        and (b"." not in field[0] or field[0].replace(b".", b"-") not in dropped)
-    ]
+    if headers.dotted:  # some servers fold a dot into a dash, so that it could pose as reserved
+        dotted = {name for name, _ in headers.fields if name.replace(b".", b"-") in dropped}
+        dropped = dropped | dotted
+    return [b": ".join(field) for field in headers.fields if field[0] not in dropped]
 
 
 def answer_fields(fields: list[Field]) -> list[Field]:

@@ -24,20 +24,14 @@ import httptools
 from apis.gateway.exchange import BodyRefused, ClientGone
 from apis.gateway.handle import Gateway, date_field, handle
 from apis.gateway.headers import unmapped
-from apis.gateway.http1_exchange import (
-    HIGH_WATER,
-    LOW_WATER,
-    Http1Exchange,
-    Pace,
-    RequestBody,
-    status_line,
-)
-from apis.gateway.http1_head import Head, Peer, make_request, malformed, too_large
+from apis.gateway.http1_exchange import Http1Exchange, status_line
+from apis.gateway.http1_head import Message, Peer, make_request, malformed, too_large
 from apis.gateway.limits import Limits
 from apis.gateway.render import render
+from apis.gateway.request_body import HIGH_WATER, LOW_WATER, Pace, RequestBody
 from apis.gateway.sweep import NEVER, sweep_of
 from apis.gateway.tunnel import ClientEnd
-from policies.core.values import Deny, Field
+from policies.core.values import Deny, Field, Headers
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _LINGER = 2.0  # seconds in which what still arrives is discarded, so that the answer is read
@@ -45,20 +39,9 @@ _HALF_CLOSED = 0.5  # seconds an answer may still take after the client closed i
 _DRAIN_IDLE = 1.0  # seconds an idle connection has to send one more request when we shut down
 _BODY_CHECK = 1.0  # seconds between two looks at a body's progress
 _SLOW = Deny("request_timeout", "The request did not arrive in time.")
+_NOTHING = Message()  # between two messages
+_NOTHING.version = "1.1"
 _PIPELINED = malformed("Too many requests were sent without waiting for answers.")
-
-
-class Incoming:
-    """One message as the parser fills it: a head, then a body."""
-
-    __slots__ = ("body", "fields", "head", "keep_alive", "target")
-
-    def __init__(self, body: RequestBody) -> None:
-        self.target = b""
-        self.fields: list[Field] = []
-        self.head: Head | None = None
-        self.keep_alive = True
-        self.body = body
 
 
 class Http1Protocol(asyncio.Protocol):
@@ -72,9 +55,11 @@ class Http1Protocol(asyncio.Protocol):
         self.deadline = NEVER
         self._server = server_state
         self._loop = asyncio.get_running_loop()
+        self._sweep = sweep_of(self._loop)
         self._parser = httptools.HttpRequestParser(self)
-        self._queue: deque[Incoming] = deque()
-        self._incoming: Incoming | None = None  # the message being parsed
+        self._queue: deque[Message] = deque()
+        self._message = _NOTHING  # the one being parsed
+        self._fields: list[Field] = []
         self._serving: Http1Exchange | None = None
         self._waiter: asyncio.Future[None] | None = None  # the coroutine awaits a request
         self._room: asyncio.Future[None] | None = None  # a writer awaits the client
@@ -86,6 +71,7 @@ class Http1Protocol(asyncio.Protocol):
         self._ended = False  # no further request is served
         self._discarding = False
         self._paused = False
+        self._head_timed = False  # the head being parsed has its deadline
         self._on_deadline: Callable[[], None] = self._close
 
     # Connection life
@@ -98,17 +84,16 @@ class Http1Protocol(asyncio.Protocol):
         self._server.connections.add(self)
         self.peer = _peer(self.transport)
         self._wait_for(self.limits.header_timeout, self._close)
-        sweep_of(self._loop).watch(self)
+        self._sweep.watch(self)
         self._task = self._loop.create_task(self._serve())
         self._server.tasks.add(self._task)
         self._task.add_done_callback(self._server.tasks.discard)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._server.connections.discard(self)
-        sweep_of(self._loop).forget(self)
+        self._sweep.forget(self)
         self._ended = True
-        if self._incoming is not None:
-            self._incoming.body.fail(ClientGone())
+        self._message.body.fail(ClientGone())
         if self._room is not None and not self._room.done():
             self._room.set_exception(ClientGone())
         if self._tunnel is not None:
@@ -121,8 +106,7 @@ class Http1Protocol(asyncio.Protocol):
         if self._tunnel is not None or self._discarding or not (self._serving or self._queue):
             return False
         self._ended = True
-        if self._incoming is not None:
-            self._incoming.body.fail(ClientGone())
+        self._message.body.fail(ClientGone())
         self._wait_for(_HALF_CLOSED, self.transport.abort)
         return not self.peer.secure
 
@@ -153,56 +137,60 @@ class Http1Protocol(asyncio.Protocol):
             self._break(malformed("The request is not well-formed HTTP/1.1."))
         if self._unparsed > self.limits.header_bytes:
             self._break(too_large("The request's header section is too large."))
-        while len(self._queue) > self.limits.pipelined:
-            self._queue.pop()
-            self._break(_PIPELINED)
-        self._schedule_reading()
+        if self._queue or self._message is not _NOTHING or self._paused:
+            self._after_parsing()
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
     def on_message_begin(self) -> None:
-        self._incoming = Incoming(RequestBody(self._schedule_reading))
-        if self._serving is None and not self._queue:
-            self._wait_for(self.limits.header_timeout, self._expire_head)
+        self._message = Message()
+        self._fields = []
 
     def on_url(self, part: bytes) -> None:
-        cast(Incoming, self._incoming).target += part
+        self._message.target += part
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        incoming = cast(Incoming, self._incoming)
-        if incoming.head is None:  # later ones are trailers, which are dropped
-            incoming.fields.append((name.lower(), value))
+        self._fields.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        incoming = cast(Incoming, self._incoming)
+        message = self._message
         parser = self._parser
-        incoming.head = Head(
-            parser.get_method(),
-            incoming.target,
-            parser.get_http_version(),
-            incoming.fields,
-            parser.should_upgrade(),
-        )
-        incoming.keep_alive = parser.should_keep_alive()
-        self._unparsed = 0
-        self._queue.append(incoming)
+        message.method = parser.get_method()
+        message.version = parser.get_http_version()
+        message.upgrade = parser.should_upgrade()
+        message.keep_alive = parser.should_keep_alive()
+        message.headers = received = Headers(self._fields)
+        message.head_bytes, self._unparsed = self._unparsed, 0
+        self._fields = []  # what comes into it from here on are trailers, which are dropped
+        if b"content-length" in received or b"transfer-encoding" in received:
+            message.body = RequestBody(self._schedule_reading)
+        self._queue.append(message)
 
     def on_body(self, chunk: bytes) -> None:
         self._unparsed = 0
-        cast(Incoming, self._incoming).body.feed(chunk)
+        self._message.body.feed(chunk)
 
     def on_message_complete(self) -> None:
         self._unparsed = 0
-        cast(Incoming, self._incoming).body.end()
-        self._incoming = None
+        self._message.body.end()
+        self._message = _NOTHING
+
+    def _after_parsing(self) -> None:
+        while len(self._queue) > self.limits.pipelined:
+            self._queue.pop()
+            self._break(_PIPELINED)
+        if self._serving is None and not self._head_timed and not self._message.has_head:
+            self._head_timed = True
+            self._wait_for(self.limits.header_timeout, self._expire_head)
+        self._schedule_reading()
 
     def _break(self, deny: Deny) -> None:
         """Stop interpreting. The message under way gets the refusal, or it ends the connection."""
         if self._broken is not None:
             return
         self._broken = deny
-        if self._incoming is not None and self._incoming.head is not None:
-            self._incoming.body.fail(BodyRefused(deny))
+        if self._message.has_head:
+            self._message.body.fail(BodyRefused(deny))
 
     # The coroutine
 
@@ -213,7 +201,7 @@ class Http1Protocol(asyncio.Protocol):
                 if not await self._serve_one(self._queue.popleft()):
                     return
                 self._serving = None
-                if not self._queue and self._incoming is None:
+                if self._message is _NOTHING:
                     self._wait_for(self.limits.idle_timeout, self._close)
                 if self._paused:
                     self._schedule_reading()
@@ -234,25 +222,24 @@ class Http1Protocol(asyncio.Protocol):
             await self._waiter
         return True
 
-    async def _serve_one(self, incoming: Incoming) -> bool:
+    async def _serve_one(self, message: Message) -> bool:
         """True when the connection can carry another request."""
-        head = cast(Head, incoming.head)
         gateway = self.gateway
         request = make_request(
-            head, self.peer, self.limits, gateway.trusted_proxies, gateway.request_id()
+            message, self.peer, self.limits, gateway.trusted_proxies, gateway.request_id()
         )
+        self._head_timed = False
         if isinstance(request, Deny):
             self._refuse(request)
             return False
-        body = incoming.body
-        body.length = request.body_length
+        body = message.body
+        http11 = message.version == "1.1"
         if body.ended:
             self.deadline = NEVER
         else:
-            self._expect_body(body, b"expect" in request.headers and head.version == "1.1")
-        exchange = Http1Exchange(self, request, body, head.version == "1.1")
-        if not incoming.keep_alive:
-            exchange.close = True
+            self._expect_body(body, http11 and b"expect" in request.headers)
+        exchange = Http1Exchange(self, request, body, http11 and message.keep_alive, http11)
+        body.length = request.body_length
         self._serving = exchange
         await handle(gateway, exchange)
         if self._tunnel is not None:
@@ -302,7 +289,7 @@ class Http1Protocol(asyncio.Protocol):
         self._on_deadline()
 
     def _wait_for(self, seconds: float, then: Callable[[], None]) -> None:
-        self.deadline = self._loop.time() + seconds
+        self.deadline = self._sweep.now + seconds
         self._on_deadline = then
 
     def _close(self) -> None:
@@ -321,7 +308,7 @@ class Http1Protocol(asyncio.Protocol):
 
     def _check_body(self) -> None:
         """Look at the progress of the body under way, and again in a while."""
-        if self._incoming is None or self._serving is None:
+        if self._message is _NOTHING or self._serving is None:
             return
         body = self._serving.body
         if body.awaited and self._pace.too_slow(body.received, _BODY_CHECK):
@@ -349,7 +336,7 @@ class Http1Protocol(asyncio.Protocol):
             self._tunnel.blocked(False)
             return
         self.deadline = NEVER
-        if self._incoming is not None:
+        if self._message is not _NOTHING:
             self._wait_for(_BODY_CHECK, self._check_body)
         room, self._room = self._room, None
         if room is not None and not room.done():
@@ -363,11 +350,10 @@ class Http1Protocol(asyncio.Protocol):
 
     def _schedule_reading(self) -> None:
         """Read on unless a request waits behind the one served, or a body is piling up."""
-        incoming = self._incoming
-        piled = incoming.body.buffered if incoming is not None else 0
         mark = LOW_WATER if self._paused else HIGH_WATER
         waiting = self._serving is not None and bool(self._queue)
-        self._pause(waiting or piled > mark or self._early is not None)
+        piled = self._message.body.buffered > mark
+        self._pause(waiting or piled or self._early is not None)
 
     def _pause(self, pause: bool) -> None:
         if pause == self._paused or self.transport.is_closing():

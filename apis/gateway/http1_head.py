@@ -16,17 +16,37 @@ from apis.gateway.canonical import (
     split_target,
 )
 from apis.gateway.limits import Limits
-from policies.core.values import Deny, Field, Headers, Request
+from apis.gateway.request_body import NO_BODY, RequestBody
+from policies.core.values import NO_HEADERS, Deny, Field, Request
 
 
-class Head(NamedTuple):
-    """One request's head as the parser left it; names are lower case."""
+class Message:
+    """One request as the parser fills it: a head, then a body. Header names are lower case."""
 
-    method: bytes
-    target: bytes
-    version: str
-    fields: list[Field]
-    upgrade: bool
+    __slots__ = (
+        "body",
+        "head_bytes",
+        "headers",
+        "keep_alive",
+        "method",
+        "target",
+        "upgrade",
+        "version",
+    )
+
+    def __init__(self) -> None:
+        self.method = b""
+        self.target = b""
+        self.version = ""
+        self.headers = NO_HEADERS
+        self.head_bytes = 0  # at least the bytes that the head took on the wire
+        self.upgrade = False
+        self.keep_alive = True
+        self.body: RequestBody = NO_BODY
+
+    @property
+    def has_head(self) -> bool:
+        return self.version != ""
 
 
 class Peer(NamedTuple):
@@ -46,6 +66,7 @@ _METHODS = {
     )
 }  # fmt: skip
 _ALLOW: Field = (b"allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
+_LENGTH_DIGITS = 18  # of Content-Length: an exabyte
 # Visible characters, space, tab and obs-text (RFC 9110 5.5).
 _VALUE_BYTES = bytes([0x09, *range(0x20, 0x7F), *range(0x80, 0x100)])
 
@@ -59,39 +80,39 @@ def too_large(detail: str) -> Deny:
 
 
 def make_request(
-    head: Head, peer: Peer, limits: Limits, trusted: headers.Networks, request_id: str
+    message: Message, peer: Peer, limits: Limits, trusted: headers.Networks, request_id: str
 ) -> Request | Deny:
     """The checked request, or why there is none."""
-    refusal = _check_size(head, limits) or _check_fields(head)
+    received = message.headers
+    refusal = _check_head(message, limits)
     if refusal is not None:
         return refusal
-    received = Headers(head.fields)
     host = received.get(b"host")
-    method = _METHODS.get(head.method)
-    if host is None or [name for name, _ in head.fields].count(b"host") != 1:
+    if host is None or (received.repeats and len(received.all(b"host")) != 1):
         return malformed("Exactly one Host header is needed.")
+    method = _METHODS.get(message.method)
     if method is None:
-        if head.method == b"CONNECT":
+        if message.method == b"CONNECT":
             return malformed("CONNECT is not served.")
         return Deny("method_not_allowed", "This method is not served.", fields=(_ALLOW,))
-    length = _body_length(head, received)
+    length = 0 if message.body is NO_BODY else _body_length(message)
     if isinstance(length, Deny):
         return length
     try:
-        path, query = split_target(origin_form(head.target, host))
+        path, query = split_target(origin_form(message.target, host))
         request = Request(
-            method=method,
-            host=host_name(host),
-            path=canonical_path(path),
-            query=query,
-            headers=received,
-            client=peer.address,
-            peer=peer.address,
-            secure=peer.secure,
-            id=request_id,
-            body_length=length,
-            certificate=peer.certificate,
-            upgrade=head.upgrade,
+            method,
+            host_name(host),
+            canonical_path(path),
+            query,
+            received,
+            peer.address,
+            peer.address,
+            peer.secure,
+            request_id,
+            length,
+            peer.certificate,
+            message.upgrade,
         )
     except TargetRefused as refused:
         return malformed(str(refused))
@@ -100,47 +121,42 @@ def make_request(
     return request
 
 
-def _check_size(head: Head, limits: Limits) -> Deny | None:
-    if len(head.fields) > limits.header_count:
-        return too_large("The request has too many header lines.")
-    longest = max([len(value) for _, value in head.fields], default=0)
-    if longest > limits.line_bytes or len(head.target) > limits.line_bytes:
-        return too_large("A line of the request's head is too long.")
-    return None
-
-
-def _check_fields(head: Head) -> Deny | None:
-    if head.version not in ("1.1", "1.0"):
+def _check_head(message: Message, limits: Limits) -> Deny | None:
+    if message.version not in ("1.1", "1.0"):
         return malformed("HTTP/1.1 is spoken here.")
-    if b"_" in b" ".join([name for name, _ in head.fields]):
+    fields = message.headers.fields
+    if len(fields) > limits.header_count:
+        return too_large("The request has too many header lines.")
+    if message.head_bytes > limits.line_bytes:  # else no line can be too long
+        longest = max([len(value) for _, value in fields], default=0)
+        if max(longest, len(message.target)) > limits.line_bytes:
+            return too_large("A line of the request's head is too long.")
+    if b"_" in b" ".join([name for name, _ in fields]):
         # Many servers fold _ and - into one, so such a name could pose as a reserved one.
         return malformed("Header names with an underscore are not accepted.")
-    if b"".join([value for _, value in head.fields]).translate(None, _VALUE_BYTES):
+    if b"".join([value for _, value in fields]).translate(None, _VALUE_BYTES):
         return malformed("A header value holds control characters.")
+    if b"expect" in message.headers and message.headers.get(b"expect") != b"100-continue":
+        return malformed("The only expectation accepted is 100-continue.")
     return None
 
 
-def _body_length(head: Head, received: Headers) -> int | None | Deny:
-    coding = received.get(b"transfer-encoding")
-    if coding is not None:
-        if head.version != "1.1" or b"content-length" in received:
-            return malformed("Transfer-Encoding cannot be used here.")
-        if coding.lower() != b"chunked" or len(received.all(b"transfer-encoding")) != 1:
-            return malformed("The only transfer coding accepted is chunked.")
-        if head.upgrade:
-            return malformed("An upgrade request cannot have a body.")
-        return None
-    expect = received.get(b"expect")
-    if expect is not None and expect.lower() != b"100-continue":
-        return malformed("The only expectation accepted is 100-continue.")
-    text = received.get(b"content-length")
-    if text is None:
-        return 0
-    if not text.isdigit() or len(received.all(b"content-length")) != 1:
-        return malformed("Content-Length is not a number.")
-    if head.upgrade and int(text):
+def _body_length(message: Message) -> int | None | Deny:
+    """The declared length of a message that declares a body; None for chunked."""
+    received = message.headers
+    coding = received.all(b"transfer-encoding")
+    declared = received.all(b"content-length")
+    if message.upgrade:
         return malformed("An upgrade request cannot have a body.")
-    return int(text)
+    if coding:
+        if message.version != "1.1" or declared:
+            return malformed("Transfer-Encoding cannot be used here.")
+        if [value.lower() for value in coding] != [b"chunked"]:
+            return malformed("The only transfer coding accepted is chunked.")
+        return None
+    if len(declared) != 1 or not declared[0].isdigit() or len(declared[0]) > _LENGTH_DIGITS:
+        return malformed("Content-Length is not a number.")
+    return int(declared[0])
 
 
 def _believe(request: Request, trusted: headers.Networks) -> None:

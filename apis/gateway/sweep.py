@@ -25,18 +25,20 @@ class Sweep:
         self._loop = loop
         self._watched: set[Watched] = set()
         self._running = False
+        self.now = loop.time()  # coarse: as of the last look
 
     def watch(self, item: Watched) -> None:
         self._watched.add(item)
         if not self._running:
             self._running = True
+            self.now = self._loop.time()
             self._loop.call_later(_EVERY, self._look)
 
     def forget(self, item: Watched) -> None:
         self._watched.discard(item)
 
     def _look(self) -> None:
-        now = self._loop.time()
+        self.now = now = self._loop.time()
         for item in [item for item in self._watched if item.deadline <= now]:
             item.deadline = NEVER
             item.expire()

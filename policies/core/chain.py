@@ -102,9 +102,9 @@ class Chain:
         for check, awaits, enforced, attached in self._steps:
             decision = check(call)
             if awaits:
-                decision = await cast(Awaitable[Decision], decision)
+                decision = await decision  # type: ignore[misc]
             if decision is not PASS:
-                ended = self._settle(cast(Decision, decision), enforced, attached, call)
+                ended = self._settle(decision, enforced, attached, call)  # type: ignore[arg-type]
                 if ended is not None:
                     return ended
         return PASS
@@ -172,6 +172,9 @@ class Identify(Policy):
 
     def __init__(self, alternatives: Sequence[IdentityPolicy]) -> None:
         self._alternatives = tuple(alternatives)
+        missing = [policy.missing() for policy in alternatives]
+        anonymous = (answer for answer in missing if isinstance(answer, Identity))
+        self._nothing_presented = next(anonymous, missing[0])
 
     async def check(self, call: Call) -> Decision:
         chosen: IdentityPolicy | None = None
@@ -184,15 +187,11 @@ class Identify(Policy):
             if chosen is not None:
                 return _AMBIGUOUS
             chosen = policy
-        identity = self._missing() if chosen is None else await chosen.identify(call)
+        identity = self._nothing_presented if chosen is None else await chosen.identify(call)
         if isinstance(identity, Identity):
             call.identity = identity
             return PASS
         return identity
-
-    def _missing(self) -> Deny | Identity:
-        answers = [policy.missing() for policy in self._alternatives]
-        return next((answer for answer in answers if isinstance(answer, Identity)), answers[0])
 
     def describe(self, call: Call) -> str:
         identity = call.identity

@@ -19,24 +19,20 @@ Field = tuple[bytes, bytes]
 
 
 class Headers:
-    """A header section in the order it was received.
+    """A header section in the order it was received: ``(lower-case name, value)`` lines.
 
-    ``fields`` keeps every line as it came: ``(lower-case name, value)``. Look-ups go through
-    an index; ``one`` treats a repeated line as absent-by-ambiguity only if asked through
-    ``all``, so callers for whom a repetition matters must use ``all``.
+    ``get`` gives the first value; whoever must not overlook a repetition uses ``all``.
+    ``repeats`` is True when some name stands more than once, ``dotted`` when one holds a dot.
     """
 
-    __slots__ = ("_index", "fields")
+    __slots__ = ("_index", "dotted", "fields", "get", "repeats")
 
     def __init__(self, fields: list[Field]) -> None:
         self.fields = fields
-        self._index: dict[bytes, bytes] = {}
-        for name, value in reversed(fields):
-            self._index[name] = value
-
-    def get(self, name: bytes) -> bytes | None:
-        """The first value of ``name`` (lower case), or None."""
-        return self._index.get(name)
+        self._index = dict(reversed(fields))
+        self.repeats = len(self._index) != len(fields)
+        self.dotted = b"." in b"".join(self._index)
+        self.get = self._index.get
 
     def all(self, name: bytes) -> list[bytes]:
         """Every value of ``name`` (lower case), in order."""
@@ -46,6 +42,9 @@ class Headers:
 
     def __contains__(self, name: bytes) -> bool:
         return name in self._index
+
+
+NO_HEADERS = Headers([])
 
 
 @dataclass(slots=True)
