@@ -25,29 +25,23 @@ def measures(rate: Rate) -> tuple[int, int]:
     return interval, rate.burst * interval
 
 
-def backlog_of(tat: int, now: int, full: int) -> int:
-    """The work still to drain, between 0 and a full bucket."""
-    if tat <= now:
-        return 0
-    backlog = tat - now
-    return backlog if backlog < full else full
-
-
 def assess(rate: Rate, backlog: int, cost: int) -> Allowance:
     """What a bucket with this backlog answers to ``cost``. A cost above the burst never fits."""
     interval, full = measures(rate)
-    after = backlog + cost * interval
-    if after > full:
-        wait = (after - full) / SECOND
-        return Allowance(False, (full - backlog) // interval, wait, backlog / SECOND)
-    return Allowance(True, (full - after) // interval, 0.0, after / SECOND)
+    return _answer(interval, full, backlog, backlog + cost * interval)
 
 
 def take(rate: Rate, tat: int, now: int, cost: int) -> tuple[Allowance, int | None]:
     """The answer, and the bucket's new TAT; None when it stays as it is."""
     interval, full = measures(rate)
-    backlog = backlog_of(tat, now, full)
-    allowance = assess(rate, backlog, cost)
-    if cost and allowance.allowed:
-        return allowance, now + backlog + cost * interval
-    return allowance, None
+    backlog = 0 if tat <= now else min(tat - now, full)
+    after = backlog + cost * interval
+    tat_after = now + after if cost and after <= full else None
+    return _answer(interval, full, backlog, after), tat_after
+
+
+def _answer(interval: int, full: int, backlog: int, after: int) -> Allowance:
+    if after > full:
+        wait = (after - full) / SECOND
+        return Allowance(False, (full - backlog) // interval, wait, backlog / SECOND)
+    return Allowance(True, (full - after) // interval, 0.0, after / SECOND)

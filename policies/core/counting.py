@@ -1,0 +1,106 @@
+"""What limits count by: the option ``by``, and the key it makes of a call.
+
+The rule (OWASP API4): the proven identity first, the client's address where there is none,
+and nothing that a caller may choose freely unless the administrator asks for it by name. What
+a call lacks is never counted in one bucket with other calls that lack it, but by the next
+best thing: claim or client, then identity, then address.
+"""
+
+import hashlib
+import ipaddress
+import json
+from collections.abc import Callable
+from functools import lru_cache
+
+from policies.core.values import Call
+
+BY_PATTERN = (
+    r"^(identity|ip|client|route|claim:[^\x00-\x1f]{1,128}"
+    r"|header:[!#$%&'*+.^`|~0-9A-Za-z-]{1,128})$"
+)
+
+KeyOf = Callable[[Call], str]
+
+
+def counted_by(by: str) -> KeyOf:
+    """The function that makes keys for a ``by`` that matches ``BY_PATTERN``.
+
+    Keys of different things never collide, and are ASCII of at most 256 characters.
+    """
+    what, _, name = by.partition(":")
+    match what:
+        case "ip":
+            return _address
+        case "identity":
+            return _identity
+        case "client":
+            return _client
+        case "route":
+            return _route
+        case "claim":
+            return lambda call: _claim(call, name)
+        case "header":
+            field = name.lower().encode()
+            return lambda call: _header(call, field)
+    raise ValueError(f"by: {by!r} is not one of identity, ip, client, route, claim:, header:")
+
+
+@lru_cache(maxsize=8192)
+def address_group(client: str) -> str:
+    """The address that a client cannot easily change within: IPv4, or the /64 of an IPv6.
+
+    An IPv4-mapped IPv6 address is the IPv4 address. What is no address stays as it is.
+    """
+    try:
+        address = ipaddress.ip_address(client)
+    except ValueError:
+        return client
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None:
+            return str(address.ipv4_mapped)
+        return f"{ipaddress.IPv6Address(int(address) >> 64 << 64)}/64"
+    return str(address)
+
+
+def _address(call: Call) -> str:
+    return f"ip:{address_group(call.request.client)}"
+
+
+def _identity(call: Call) -> str:
+    identity = call.identity
+    if identity is None or identity.kind == "public":
+        return _address(call)
+    return _bounded(f"identity:{identity.key}")
+
+
+def _client(call: Call) -> str:
+    identity = call.identity
+    if identity is None or not identity.client:
+        return _identity(call)
+    return _bounded(f"client:{len(identity.issuer)}:{identity.issuer}{identity.client}")
+
+
+def _claim(call: Call, name: str) -> str:
+    identity = call.identity
+    value = identity.claims.get(name) if identity is not None else None
+    if identity is None or value is None:
+        return _identity(call)
+    text = json.dumps(value, sort_keys=True)  # "1" and 1 are two values
+    return _bounded(f"claim:{len(identity.issuer)}:{identity.issuer}{text}")
+
+
+def _header(call: Call, name: bytes) -> str:
+    value = call.request.headers.get(name)
+    return _address(call) if value is None else _bounded(f"header:{value.decode('latin-1')}")
+
+
+def _route(call: Call) -> str:
+    return _bounded(f"route:{call.route}")
+
+
+def _bounded(key: str) -> str:
+    """The key, or its hash when a caller made it long or it is not ASCII."""
+    if len(key) <= 256 and key.isascii():
+        return key
+    digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{key[: key.index(':')]}#{digest}"
