@@ -1,0 +1,179 @@
+"""The product as its users run it: commands and processes of one installation of its own."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import yaml
+
+from tests.e2e.processes import ROOT, Process
+from tests.e2e.raw import Answer, Client, call
+from tests.e2e.servers import free_port, until
+
+LOOPBACK = "127.0.0.0/8,::1/128"
+START = 60.0  # seconds an installation has to become ready
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command said and how it ended; ``at`` is when it returned (epoch seconds)."""
+
+    code: int
+    output: str
+    at: float = 0.0
+
+
+class Gateway:
+    """One installation: a data directory, free ports, an environment of its own.
+
+    ``environ`` holds further ``GATEHOUSE_*`` settings. Nothing runs before ``serve``.
+    """
+
+    def __init__(self, environ: Mapping[str, str] | None = None, workers: int = 2) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="gatehouse-e2e-"))
+        self.port, self.console_port = free_port(), free_port()
+        self.address = ("127.0.0.1", self.port)
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("GATEHOUSE_")}
+        self.environ = {
+            **inherited,
+            "GATEHOUSE_DATA_DIR": str(self.folder / "data"),
+            "GATEHOUSE_PROXY_BIND": f"127.0.0.1:{self.port}",
+            "GATEHOUSE_CONSOLE_BIND": f"127.0.0.1:{self.console_port}",
+            "GATEHOUSE_ALLOW_PRIVATE_UPSTREAMS": LOOPBACK,
+            "GATEHOUSE_WORKERS": str(workers),
+            **(environ or {}),
+        }
+        self.workers = workers
+        self.process: Process | None = None
+        self._warm: Process | None = None
+        self._written = 0
+
+    def command(self, *arguments: str, timeout: float = 60) -> Result:
+        """Run ``manage.py`` as a user does."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        return Result(done.returncode, done.stdout + done.stderr)
+
+    def quick(self, *arguments: str) -> Result:
+        """Run a command in a process that is kept for that."""
+        if self._warm is None:
+            command = [sys.executable, "-m", "tests.e2e.manage"]
+            self._warm = Process(command, self.environ, clean=True)
+            self._warm.greeting()
+        answer = self._warm.ask(json.dumps(list(arguments)))
+        return Result(**json.loads(answer))
+
+    def write(self, document: Mapping[str, Any]) -> Path:
+        """The configuration as a file."""
+        self._written += 1
+        path = self.folder / f"config-{self._written}.yaml"
+        path.write_text(yaml.safe_dump(dict(document), sort_keys=False))
+        return path
+
+    def apply(self, document: Mapping[str, Any], *options: str) -> Result:
+        """``apply_config`` of a document. Raises ``AssertionError`` when it is refused."""
+        result = self.quick("apply_config", str(self.write(document)), *options)
+        assert result.code == 0, result.output
+        return result
+
+    def migrate(self) -> None:
+        result = self.quick("migrate", "--verbosity", "0")
+        assert result.code == 0, result.output
+
+    def serve(self, *options: str, ready: bool = True) -> None:
+        """Start ``manage.py serve`` and wait until it is ready."""
+        command = [sys.executable, "manage.py", "serve", *options]
+        self.process = Process(command, self.environ, clean=True)
+        if ready:
+            self.await_ready()
+
+    def await_ready(self, seconds: float = START) -> None:
+        """Every worker answers and ``/-/ready`` says yes."""
+        until(lambda: not self.running() or self.ready(), seconds, f"ready:\n{self.log()}")
+        assert self.running(), self.log()
+        until(lambda: len(self.worker_pids()) == self.workers, seconds, "all workers")
+
+    def running(self) -> bool:
+        return self.process is not None and self.process.running()
+
+    def ready(self) -> bool:
+        try:
+            return call(self.address, "GET", "/-/ready", deadline=5).status == 200
+        except OSError:
+            return False
+
+    def call(self, method: str, target: str, *arguments: Any, **options: Any) -> Answer:
+        """One request on a connection of its own."""
+        return call(self.address, method, target, *arguments, **options)
+
+    def client(self) -> Client:
+        return Client(self.address)
+
+    def proxy(self) -> psutil.Process:
+        """The process that supervises the workers of the public listener."""
+        assert self.process is not None
+        main = psutil.Process(self.process.pid)
+        for process in [main, *main.children()]:
+            words = process.cmdline()
+            if "--only" in words and words[words.index("--only") + 1] == "proxy":
+                return process
+        raise AssertionError("no proxy process")
+
+    def worker_pids(self) -> list[int]:
+        """The workers of the public listener."""
+        found = []
+        for child in self.proxy().children():
+            try:
+                command = " ".join(child.cmdline())
+                if "spawn_main" in command and child.status() != psutil.STATUS_ZOMBIE:
+                    found.append(child.pid)
+            except psutil.NoSuchProcess:
+                continue
+        return sorted(found)
+
+    def worker_of(self, client: Client) -> int | None:
+        """Which worker accepted a client's connection."""
+        port = client.socket.getsockname()[1]
+        for pid in self.worker_pids():
+            for item in psutil.Process(pid).net_connections("tcp"):
+                if item.raddr and item.raddr.port == port and item.laddr.port == self.port:
+                    return pid
+        return None
+
+    def log(self, lines: int = 60) -> str:
+        return self.process.tail(lines) if self.process is not None else ""
+
+    def access_log(self) -> str:
+        path = self.folder / "data" / "access.log"
+        return path.read_text() if path.exists() else ""
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self.process is not None
+        self.process.process.send_signal(number)
+
+    def stop(self) -> int | None:
+        """End what runs; the exit code of ``serve``. The data stays until ``remove``."""
+        if self._warm is not None:
+            self._warm.stop()
+            self._warm = None
+        return self.process.stop(timeout=30) if self.process is not None else None
+
+    def remove(self) -> None:
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,0 +1,95 @@
+"""The OpenID provider of these tests: npm ``oidc-provider``, with switches (see ``provider/``)."""
+
+import base64
+import fcntl
+import json
+import shutil
+import subprocess
+import urllib.error
+import urllib.parse
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.processes import Process
+
+FOLDER = Path(__file__).with_name("provider")
+AUDIENCE = "urn:test:api"
+USER, PASSWORD = "alice", "correct horse battery"
+
+
+class Unavailable(Exception):
+    """Node or its packages are not to be had here; the message is the reason to skip."""
+
+
+def install() -> None:
+    """Bring in the locked packages once, also when several test processes start together."""
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        raise Unavailable("Node.js and npm are not installed")
+    locked, done = FOLDER / "package-lock.json", FOLDER / "node_modules" / ".package-lock.json"
+    with locked.open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if done.exists() and done.stat().st_mtime >= locked.stat().st_mtime:
+            return
+        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+        result = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, timeout=300)
+        if result.returncode:
+            raise Unavailable(f"npm ci failed: {result.stderr.strip()[-500:]}")
+
+
+def secret(client: str) -> str:
+    """The secret of one of the provider's clients; logs and errors must never hold it."""
+    return f"{client}-secret-canary-4f1d9a"
+
+
+class Provider:
+    """A running provider. Clients: ``service`` (read write), ``reader`` (read), ``gateway``."""
+
+    def __init__(self) -> None:
+        install()
+        self.process = Process(["node", "server.mjs"], cwd=FOLDER)
+        greeting = self.process.greeting()
+        self.issuer: str = greeting["issuer"]
+        self._control: str = greeting["control"]
+
+    def _steer(self, path: str) -> Any:
+        with urllib.request.urlopen(f"{self._control}/_ctl/{path}", timeout=30) as answer:
+            return json.load(answer)
+
+    def rotate(self, drop: bool = False) -> str:
+        """A new key signs from now on; its kid. ``drop`` withdraws the earlier ones."""
+        signing: str = self._steer("rotate" + ("?drop=1" if drop else ""))["signing"]
+        return signing
+
+    def fault(self, mode: str, path: str = "/") -> None:
+        """none, down, 500, slow, garbage or html, for the paths that begin with ``path``."""
+        self._steer(f"fault?mode={mode}&path={path}")
+
+    def hits(self, path: str = "/jwks", reset: bool = False) -> int:
+        """Requests to one path since the last reset."""
+        return int(self._steer("hits" + ("?reset=1" if reset else "")).get(path, 0))
+
+    def private_keys(self) -> list[dict[str, Any]]:
+        """The keys as private JWKs; of each type the first one signs."""
+        keys: list[dict[str, Any]] = self._steer("keys")
+        return keys
+
+    def token(self, client: str = "service", scope: str = "read write") -> str:
+        """An access token straight from the provider, by client_credentials."""
+        form = {"grant_type": "client_credentials", "scope": scope}
+        request = urllib.request.Request(
+            self.issuer + "/token",
+            data=urllib.parse.urlencode(form).encode(),
+            headers={"Authorization": basic(client, secret(client))},
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            token: str = json.load(answer)["access_token"]
+        return token
+
+    def stop(self) -> None:
+        self.process.stop()
+
+
+def basic(name: str, password: str) -> str:
+    """An Authorization header's value (RFC 7617)."""
+    return "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()

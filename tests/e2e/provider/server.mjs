@@ -1,0 +1,155 @@
+// An OpenID provider with switches: node server.mjs
+//
+// Two listeners on free loopback ports. The first is the certified `oidc-provider`: discovery,
+// key set, client_credentials, password and refresh_token, all with RFC 9068 access tokens for
+// the audience urn:test:api. The second steers it, always with GET and a JSON answer:
+//
+//   /_ctl/rotate            a new key signs; the earlier ones stay published
+//   /_ctl/rotate?drop=1     a new key signs; the earlier ones are gone
+//   /_ctl/fault?mode=M      M: none, down (connections refused), 500, slow (30 s), garbage, html
+//            &path=/jwks    only for paths that begin so
+//   /_ctl/hits              requests seen, by path; with ?reset=1 they start again from none
+//   /_ctl/keys              the private keys, so that a test can mint any token with them
+//
+// One line of JSON on stdout says where both listen; the process ends with its stdin.
+
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+
+import Provider from 'oidc-provider';
+
+import { Shared } from './adapter.mjs';
+import { passwordGrant } from './grants.mjs';
+import { fresh } from './keys.mjs';
+
+const AUDIENCE = 'urn:test:api';
+const TTL = 600;
+
+const resourceServerOf = (resource) => ({
+  scope: 'read write',
+  audience: resource,
+  accessTokenTTL: TTL,
+  accessTokenFormat: 'jwt',
+  jwt: { sign: { alg: 'RS256' } },
+});
+
+const client = (client_id, grant_types, scope) => ({
+  client_id,
+  client_secret: `${client_id}-secret-canary-4f1d9a`,
+  grant_types,
+  scope,
+  redirect_uris: grant_types.includes('authorization_code') ? ['http://127.0.0.1/cb'] : [],
+  response_types: grant_types.includes('authorization_code') ? ['code'] : [],
+});
+
+const CLIENTS = [
+  client('service', ['client_credentials'], 'read write'),
+  client('reader', ['client_credentials'], 'read'),
+  client('gateway', ['client_credentials', 'password', 'refresh_token', 'authorization_code'],
+    'read write offline_access'),
+];
+
+function build(issuer, keys) {
+  const provider = new Provider(issuer, {
+    adapter: Shared,
+    clients: CLIENTS,
+    jwks: { keys },
+    scopes: ['openid', 'offline_access', 'read', 'write'],
+    cookies: { keys: ['only for tests'] },
+    ttl: { ClientCredentials: TTL, AccessToken: TTL, RefreshToken: 3600, Grant: 3600 },
+    findAccount: (ctx, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
+    features: {
+      devInteractions: { enabled: false },
+      clientCredentials: { enabled: true },
+      introspection: { enabled: true },
+      revocation: { enabled: true },
+      resourceIndicators: {
+        enabled: true,
+        defaultResource: () => AUDIENCE,
+        useGrantedResource: () => true,
+        getResourceServerInfo: (ctx, resource) => resourceServerOf(resource),
+      },
+    },
+  });
+  provider.on('grant.error', (ctx, error) => console.error(error.error_detail ?? error.message));
+  const grant = passwordGrant(provider, resourceServerOf, AUDIENCE);
+  provider.registerGrantType('password', grant, ['username', 'password', 'scope', 'resource']);
+  return provider;
+}
+
+const state = { keys: fresh(), fault: { mode: 'none', path: '/' }, hits: {}, handler: null };
+
+const FAULTS = {
+  500: (request, response) => response.writeHead(500).end('{"error":"server_error"}'),
+  garbage: (request, response) => response.writeHead(200, { 'content-type': 'application/json' })
+    .end('{"keys": [{"kty": "RSA", "n": '),
+  html: (request, response) => response.writeHead(200, { 'content-type': 'text/html' })
+    .end('<html><body>Under maintenance</body></html>'),
+  slow: (request, response) => {
+    const timer = setTimeout(() => state.handler(request, response), 30_000);
+    response.on('close', () => clearTimeout(timer));
+  },
+};
+
+const main = createServer((request, response) => {
+  const path = request.url.split('?')[0];
+  state.hits[path] = (state.hits[path] ?? 0) + 1;
+  const { mode, path: prefix } = state.fault;
+  const fault = path.startsWith(prefix) ? FAULTS[mode] : undefined;
+  (fault ?? state.handler)(request, response);
+});
+
+async function listen(server, port) {
+  server.listen(port, '127.0.0.1');
+  await once(server, 'listening');
+  return server.address().port;
+}
+
+async function setFault(mode, path) {
+  if (mode === 'down' && main.listening) {
+    const closed = once(main, 'close');
+    main.close();
+    main.closeAllConnections();
+    await closed;
+  } else if (mode !== 'down' && !main.listening) {
+    await listen(main, state.port);
+  }
+  state.fault = { mode, path };
+}
+
+function rotate(drop) {
+  const added = fresh();
+  state.keys = drop ? added : [...added, ...state.keys];
+  state.handler = build(state.issuer, state.keys).callback();
+  return { signing: added[0].kid };
+}
+
+const CONTROLS = {
+  '/_ctl/rotate': (query) => rotate(query.has('drop')),
+  '/_ctl/fault': async (query) => {
+    await setFault(query.get('mode') ?? 'none', query.get('path') ?? '/');
+    return state.fault;
+  },
+  '/_ctl/hits': (query) => {
+    const { hits } = state;
+    if (query.has('reset')) state.hits = {};
+    return hits;
+  },
+  '/_ctl/keys': () => state.keys,
+};
+
+const control = createServer(async (request, response) => {
+  const url = new URL(request.url, 'http://127.0.0.1');
+  const answer = CONTROLS[url.pathname];
+  const body = answer ? await answer(url.searchParams) : { error: 'no such control' };
+  response.writeHead(answer ? 200 : 404, { 'content-type': 'application/json' });
+  response.end(JSON.stringify(body));
+});
+
+state.port = await listen(main, 0);
+state.issuer = `http://127.0.0.1:${state.port}`;
+state.handler = build(state.issuer, state.keys).callback();
+const steering = await listen(control, 0);
+console.log(JSON.stringify({ issuer: state.issuer, control: `http://127.0.0.1:${steering}` }));
+
+process.stdin.on('end', () => process.exit(0)).resume();
