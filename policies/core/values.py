@@ -22,16 +22,17 @@ class Headers:
     """A header section in the order it was received: ``(lower-case name, value)`` lines.
 
     ``get`` gives the first value; whoever must not overlook a repetition uses ``all``.
-    ``repeats`` is True when some name stands more than once, ``dotted`` when one holds a dot.
+    ``repeats`` is True when some name stands more than once; ``names`` is all names in one
+    text, for questions about their characters.
     """
 
-    __slots__ = ("_index", "dotted", "fields", "get", "repeats")
+    __slots__ = ("_index", "fields", "get", "names", "repeats")
 
     def __init__(self, fields: list[Field]) -> None:
         self.fields = fields
         self._index = dict(reversed(fields))
         self.repeats = len(self._index) != len(fields)
-        self.dotted = b"." in b"".join(self._index)
+        self.names = b" ".join(self._index)
         self.get = self._index.get
 
     def all(self, name: bytes) -> list[bytes]:
