@@ -27,10 +27,17 @@ class BodyWatch(Protocol):
 
 
 class Policy:
-    """Base of all kinds. ``phase`` may depend on the config: then the constructor sets it."""
+    """Base of all kinds. ``phase`` may depend on the config: then the constructor sets it.
+
+    ``sets`` are the header names in which it tells the upstream who calls: no client's copy of
+    them is forwarded on any route. ``passes`` are the credential-carrying names that it lets
+    through to the upstream. Both in lower case.
+    """
 
     kind: ClassVar[str]
     phase: Phase
+    sets: frozenset[bytes] = frozenset()
+    passes: frozenset[bytes] = frozenset()
     Config: ClassVar[type[PolicyConfig]] = PolicyConfig
     summary: ClassVar[str] = ""  # one sentence for forms and documentation
 

@@ -1,0 +1,122 @@
+"""``forward_identity``: tell the upstream who is calling, in header lines of the route's choice.
+
+The header names are reserved: whatever a client sends under them is stripped on
+every route, so an upstream sees our value or none (P2). A claim that is absent makes no line.
+A value that cannot stand in a header line is refused, never altered: it decides who somebody
+is, and a changed identity is another identity.
+"""
+
+import json
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+from policies.core.config import PolicyConfig
+from policies.core.phase import Phase
+from policies.core.policy import Policy
+from policies.core.services import Services
+from policies.core.values import PASS, Call, Decision, Deny, Identity
+
+_MAX_VALUE = 4096  # bytes
+
+# Lines that frame the message, carry credentials, or are set by the gateway on every request.
+_TAKEN = frozenset(
+    {
+        *("authorization", "cookie", "connection", "content-length", "expect", "forwarded"),
+        *("host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "via"),
+        *("x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-request-id"),
+    }
+)
+
+
+def _not_taken(name: str) -> str:
+    if name.lower() in _TAKEN or name.lower().startswith("proxy-"):
+        raise ValueError(f"{name} cannot carry an identity: it has a meaning of its own")
+    return name
+
+
+HeaderName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,63}$"),
+    AfterValidator(_not_taken),
+]
+ClaimName = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+
+
+class ForwardIdentityConfig(PolicyConfig):
+    """Options of ``forward_identity``."""
+
+    headers: dict[HeaderName, ClaimName] = Field(
+        default={"X-Subject": "sub"},
+        max_length=32,
+        title="Header lines",
+        description=(
+            "Header name to claim name. Besides the token's claims: subject, issuer, client "
+            "and scopes. Lists and objects are written as JSON."
+        ),
+    )
+    authorization: Literal["strip", "pass"] = Field(
+        default="strip",
+        title="Authorization header",
+        description="pass: the upstream also gets the client's own Authorization header.",
+    )
+
+
+class ForwardIdentity(Policy):
+    """Runs in SHAPE: after every check, so that no check sees our own lines."""
+
+    kind = "forward_identity"
+    phase = Phase.SHAPE
+    Config: ClassVar[type[PolicyConfig]] = ForwardIdentityConfig
+    summary = "Tells the upstream who is calling, in header lines."
+
+    def __init__(self, config: ForwardIdentityConfig, services: Services) -> None:
+        self._lines = [(name.lower().encode(), claim) for name, claim in config.headers.items()]
+        self.sets = frozenset(name for name, _ in self._lines)
+        self.passes = frozenset([b"authorization"] if config.authorization == "pass" else [])
+        if len(self.sets) < len(self._lines):
+            raise ValueError("headers: the same header is named twice")
+
+    def check(self, call: Call) -> Decision:
+        identity = call.identity
+        if identity is None:
+            return PASS
+        for name, claim in self._lines:
+            value = _text(identity, claim)
+            if value is None:
+                continue
+            if not _fits(value):
+                return Deny("claim_refused", f"The claim {claim!r} cannot be told to the upstream.")
+            call.upstream_fields.append((name, value.encode()))
+        return PASS
+
+    def describe(self, call: Call) -> str:
+        told = [name.decode() for name, _ in call.upstream_fields if name in self.sets]
+        return f"the upstream is told {', '.join(told)}" if told else "nothing to tell the upstream"
+
+
+def _text(identity: Identity, claim: str) -> str | None:
+    """The value of a claim as it is written; None when it is absent or empty."""
+    match claim:
+        case "subject" | "sub":
+            return identity.subject or None
+        case "issuer" | "iss":
+            return identity.issuer or None
+        case "client":
+            return identity.client or None
+        case "scopes":
+            return " ".join(sorted(identity.scopes)) or None
+    value: Any = identity.claims.get(claim)
+    if value is None or isinstance(value, str):
+        return value or None
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _fits(value: str) -> bool:
+    """Printable ASCII, without blanks at its ends that a recipient would strip."""
+    return (
+        len(value) <= _MAX_VALUE
+        and value.isascii()
+        and value.isprintable()
+        and value == value.strip(" ")
+    )
