@@ -33,7 +33,7 @@ from typing import Any, NamedTuple
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
-from requests.certs import where
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
@@ -274,5 +274,5 @@ def trust() -> ssl.SSLContext:
     """The authorities trusted: this machine's store (``SSL_CERT_FILE``) and requests' bundle."""
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_verify_locations(where())
+    context.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)
     return context

@@ -1,0 +1,190 @@
+"""Verification of provider tokens: the one place where a JWT turns into an identity.
+
+Theory of operation. A token is taken apart strictly, its unverified ``iss`` picks the one
+provider of the route that it may come from, and from there on only that provider's
+description decides: which algorithms, which key, which claims. Rules:
+
+1. The algorithm must be one of the provider's, and fit the key's type, curve and own ``alg``;
+   the token's header alone decides nothing (RFC 8725 3.1).
+2. Cheap refusals come first; there is one signature verification per token and key set.
+3. A verified token is remembered under the hash of the whole token, inside the provider that
+   verified it, for as long as it is valid; so nothing is shared between providers. The memory
+   is empty again when the provider's description or key set changes.
+4. Nothing of an unverified token is logged, or remembered beyond its hash and the verdict.
+
+PyJWT verifies the signatures; no other module imports it.
+"""
+
+from collections.abc import Iterable
+from hashlib import sha256
+from typing import Any
+
+from jwt.algorithms import Algorithm, get_default_algorithms
+
+from oidc_clients import claims as rules
+from oidc_clients.bounded import Bounded
+from oidc_clients.compact import MAX_TOKEN_BYTES, Compact, parse
+from oidc_clients.jwks import ALGORITHMS, KeySet
+from oidc_clients.keystore import KeySlot, KeyStore
+from oidc_clients.provider import ProviderSpec
+from oidc_clients.strict import NotStrict, json_object
+from policies.core.values import Deny, Identity
+
+MAX_ACCEPTED = 20_000
+"""Verified tokens remembered for each provider and worker."""
+MAX_REFUSED = 4096
+REFUSED_SECONDS = 5.0
+"""How long a refusal is remembered."""
+
+_VERIFIERS: dict[str, Algorithm] = {
+    name: algorithm for name, algorithm in get_default_algorithms().items() if name in ALGORITHMS
+}
+
+
+class ProviderTokens:
+    """``policies.core.services.Tokens`` over a key store."""
+
+    def __init__(self, store: KeyStore) -> None:
+        self._store = store
+        self._known: dict[str, _Provider] = {}
+        self._enabled: dict[str, _Provider] = {}
+
+    @property
+    def specs(self) -> tuple[ProviderSpec, ...]:
+        """The providers in force, switched off ones included."""
+        return tuple(provider.spec for provider in self._known.values())
+
+    def replace(self, specs: Iterable[ProviderSpec]) -> None:
+        """Put another set of providers in force, from the next token on.
+
+        Unchanged providers keep their key sets and what they remember. Callable from any thread,
+        by one at a time.
+        """
+        known = {}
+        for spec in specs:
+            former = self._known.get(spec.name)
+            if former is None or former.spec != spec:
+                former = _Provider(spec, self._store.slot(spec))
+            known[spec.name] = former
+        self._known = known
+        self._enabled = {name: item for name, item in known.items() if item.spec.enabled}
+        self._store.retain(set(known))
+
+    def provider(self, name: str) -> ProviderSpec | None:
+        """See ``policies.core.services.Tokens``."""
+        spec = self._known[name].spec
+        return spec if spec.enabled else None
+
+    async def verify(self, providers: tuple[str, ...], token: bytes, now: float) -> Identity | Deny:
+        """See ``policies.core.services.Tokens``."""
+        if len(token) > MAX_TOKEN_BYTES:
+            return rules.TOO_LARGE
+        digest = sha256(token).digest()
+        enabled = self._enabled
+        for name in providers:
+            provider = enabled.get(name)
+            if provider is not None:
+                verdict = provider.recall(digest, now)
+                if verdict is not None and (
+                    now < provider.slot.due or await self._still_holds(provider, now)
+                ):
+                    return verdict
+        try:
+            parts = parse(token)
+            claims = json_object(parts.payload)
+        except NotStrict:
+            return rules.MALFORMED
+        issuer = claims.get("iss")
+        for name in providers:
+            provider = enabled.get(name)
+            if provider is not None and provider.spec.issuer == issuer:
+                return await self._decide(provider, parts, claims, digest, now)
+        return rules.ISSUER
+
+    async def _still_holds(self, provider: "_Provider", now: float) -> bool:
+        """Whether the keys behind what is remembered are in force, now that they are due."""
+        return await self._store.ready(provider.slot, now) is provider.keys
+
+    async def _decide(
+        self,
+        provider: "_Provider",
+        parts: Compact,
+        claims: dict[str, Any],
+        digest: bytes,
+        now: float,
+    ) -> Identity | Deny:
+        spec, slot = provider.spec, provider.slot
+        if parts.algorithm not in spec.algorithms:
+            return rules.ALGORITHM
+        refusal = rules.type_refusal(spec, parts, claims)
+        if refusal is not None:
+            return refusal
+        keys = await self._store.ready(slot, now)
+        if keys is None:
+            return rules.UNAVAILABLE
+        # A shared secret has no kid: there is one, and it is nobody's to choose.
+        kid = None if spec.symmetric else parts.kid
+        if kid is not None and not keys.knows(kid):
+            found = await self._store.search(slot, kid)
+            if not found or slot.held is None:
+                return rules.UNAVAILABLE if slot.blind else rules.KEY_UNKNOWN
+            keys = slot.held.keys
+        if self._enabled.get(spec.name) is not provider:
+            return rules.ISSUER  # replaced while we waited
+        refusal = signature_refusal(parts, kid, keys)
+        if refusal is rules.KEY_UNKNOWN or refusal is rules.ALGORITHM:
+            return refusal
+        verdict = refusal or rules.accept(spec, claims, now)
+        return provider.remember(keys, digest, verdict, now)
+
+
+def signature_refusal(parts: Compact, kid: str | None, keys: KeySet) -> Deny | None:
+    """Whether a key of the set does not verify the token; ``kid`` is the one to go by."""
+    key = keys.select(kid, parts.algorithm)
+    if key is None:
+        return rules.KEY_UNKNOWN if kid is None or not keys.knows(kid) else rules.ALGORITHM
+    verifier = _VERIFIERS[parts.algorithm]
+    if not verifier.verify(parts.signing_input, key.material, parts.signature):
+        return rules.SIGNATURE
+    return None
+
+
+class _Provider:
+    """One provider in force: its description, its keys, and the tokens it remembers."""
+
+    __slots__ = ("accepted", "keys", "refused", "slot", "spec")
+
+    def __init__(self, spec: ProviderSpec, slot: KeySlot) -> None:
+        self.spec = spec
+        self.slot = slot
+        self._forget(None)
+
+    def _forget(self, keys: KeySet | None) -> None:
+        self.keys = keys
+        self.accepted: Bounded[bytes, rules.Accepted] = Bounded(MAX_ACCEPTED)
+        self.refused: Bounded[bytes, tuple[Deny, float]] = Bounded(MAX_REFUSED)
+
+    def recall(self, digest: bytes, now: float) -> Identity | Deny | None:
+        """The verdict on this very token, if it still holds; it holds for one key set only."""
+        held = self.slot.held
+        if held is None or held.keys is not self.keys:
+            return None
+        accepted = self.accepted.get(digest)
+        if accepted is not None and accepted[1] <= now < accepted[2]:
+            return accepted[0]
+        refused = self.refused.get(digest)
+        if refused is not None and now < refused[1]:
+            return refused[0]
+        return None
+
+    def remember(
+        self, keys: KeySet, digest: bytes, verdict: rules.Accepted | Deny, now: float
+    ) -> Identity | Deny:
+        if keys is not self.keys:
+            self._forget(keys)
+        if isinstance(verdict, rules.Accepted):
+            self.accepted.put(digest, verdict)
+            return verdict.identity
+        if verdict is not rules.NOT_YET_VALID:
+            self.refused.put(digest, (verdict, now + REFUSED_SECONDS))
+        return verdict
