@@ -58,7 +58,7 @@ def forward_lines(headers: Headers, dropped: frozenset[bytes]) -> list[bytes]:
     nominated = headers.get(b"connection")
     if nominated is not None and nominated.lower() not in (b"keep-alive", b"close", b"upgrade"):
         dropped = dropped | (_tokens(headers.all(b"connection")) - _KEPT)
-    if 0x2E in headers.names:  # some servers fold a dot into a dash, so that it could pose as reserved
+    if 0x2E in headers.names:  # a dot: some servers fold it into a dash, so it could pose too
         dotted = {name for name, _ in headers.fields if name.replace(b".", b"-") in dropped}
         dropped = dropped | dotted
     return [b": ".join(field) for field in headers.fields if field[0] not in dropped]

@@ -28,7 +28,8 @@ from apis.gateway.http1_exchange import Http1Exchange, status_line
 from apis.gateway.http1_head import Message, Peer, make_request, malformed, too_large
 from apis.gateway.limits import Limits
 from apis.gateway.render import render
-from apis.gateway.request_body import HIGH_WATER, LOW_WATER, Pace, RequestBody
+from apis.gateway.request_body import Pace, RequestBody
+from apis.gateway.stream import HIGH_WATER, LOW_WATER
 from apis.gateway.sweep import NEVER, sweep_of
 from apis.gateway.tunnel import ClientEnd
 from policies.core.values import Deny, Field, Headers
