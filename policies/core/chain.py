@@ -69,10 +69,12 @@ class _ReportingWatch:
         self._report = report
 
     def feed(self, chunk: bytes) -> Deny | None:
-        return self._note(self._watch.feed(chunk) if self._watch else None)
+        self._note(self._watch.feed(chunk) if self._watch else None)
+        return None
 
     def end(self) -> Deny | None:
-        return self._note(self._watch.end() if self._watch else None)
+        self._note(self._watch.end() if self._watch else None)
+        return None
 
     def _note(self, deny: Deny | None) -> None:
         if deny is not None:

@@ -10,10 +10,10 @@ import logging
 from math import ceil
 from typing import ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from policies.core.config import OnFailure, PolicyConfig
-from policies.core.counting import BY_PATTERN, counted_by
+from policies.core.counting import counted_by
 from policies.core.errors import StateUnavailable
 from policies.core.phase import Phase
 from policies.core.policy import Policy
@@ -55,7 +55,6 @@ class RateLimitConfig(PolicyConfig):
     )
     by: str = Field(
         default="identity",
-        pattern=BY_PATTERN,
         title="Count by",
         description=(
             "identity (the verified subject; the address where callers are anonymous), ip "
@@ -76,6 +75,12 @@ class RateLimitConfig(PolicyConfig):
             "up to the limit passes through each. allow: let every call pass."
         ),
     )
+
+    @field_validator("by")
+    @classmethod
+    def _countable(cls, value: str) -> str:
+        counted_by(value)
+        return value
 
     @model_validator(mode="after")
     def _drains(self) -> Self:
