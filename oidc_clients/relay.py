@@ -104,7 +104,7 @@ def _sender(provider: Provider, request: TokenRequest) -> ClientCredentials:
 def _own_client(provider: Provider) -> ClientCredentials:
     try:
         own = provider.client
-        return ClientCredentials(own.client_id, own.secret.reveal() or None)
+        return ClientCredentials(own.client_id, own.secret.reveal() if own.secret else None)
     except ObjectDoesNotExist as error:
         raise OAuthError("invalid_client", "Client credentials are missing.") from error
     except SecretUnreadable as error:
