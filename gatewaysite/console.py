@@ -151,14 +151,20 @@ def _unix_listener(path: Path) -> Iterator[socket.socket]:
         finally:
             os.umask(mask)
         listener.listen(_BACKLOG)
-        own = path.stat().st_ino
+        own = _birth(path)
         try:
             yield listener
         finally:
             # While this one drained, a successor may have put its own socket there.
             with contextlib.suppress(FileNotFoundError):
-                if path.stat().st_ino == own:
+                if _birth(path) == own:
                     path.unlink()
+
+
+def _birth(path: Path) -> tuple[int, int]:
+    """Tells one file from another that took its name, and perhaps its inode number."""
+    status = path.stat()
+    return status.st_ino, status.st_ctime_ns
 
 
 def _remove_stale(path: Path) -> None:

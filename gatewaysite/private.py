@@ -148,9 +148,9 @@ async def _read(receive: ASGIReceiveCallable) -> bytes:
 
 
 async def _refuse(deny: Deny, request_id: str, send: ASGISendCallable) -> None:
-    """Refuse before Django. The connection ends: the body may not have been read."""
+    """Refuse before Django. What is left of the body is read by uvicorn, and dropped."""
     status, fields, content = render(deny, request_id)
-    fields += [(b"content-length", str(len(content)).encode()), (b"connection", b"close")]
+    fields.append((b"content-length", str(len(content)).encode()))
     await send(
         {"type": "http.response.start", "status": status, "headers": fields, "trailers": False}
     )
