@@ -32,7 +32,7 @@ check: .venv/dev
 		$(BIN)/python manage.py check --deploy --fail-level WARNING
 
 # Ours beside Envoy, HAProxy and nginx; prints a table of ratios.
-bench: .venv/dev
+bench: .venv/bench
 	$(BIN)/python -m bench
 
 # Known vulnerabilities in what is locked. Asks an advisory service.
@@ -46,6 +46,10 @@ audit: .venv/audit
 	@touch $@
 
 .venv/dev: requirements-dev.lock .venv/runtime
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+.venv/bench: requirements-bench.lock .venv/runtime
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 

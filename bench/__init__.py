@@ -1,0 +1,1 @@
+"""Ours beside Envoy, HAProxy and nginx on one core each: run it with ``make bench``."""
