@@ -5,3 +5,8 @@ from django.apps import AppConfig
 
 class ApisConfig(AppConfig):
     name = "apis"
+
+    def ready(self) -> None:
+        from apis import signals
+
+        signals.connect()

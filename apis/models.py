@@ -101,7 +101,6 @@ class AttachedPolicy(models.Model):
     kind = models.CharField(max_length=32)
     name = models.CharField(max_length=63, blank=True)
     mode = models.CharField(max_length=8, default="enforce")
-    on_failure = models.CharField(max_length=8, blank=True)
     config = models.JSONField(default=dict, blank=True)
 
     class Meta:

@@ -15,6 +15,7 @@ _PARAMETER = re.compile(r"\{[A-Za-z_][A-Za-z0-9_.-]{0,62}\}\Z")
 _REST = re.compile(r"\{[A-Za-z_][A-Za-z0-9_.-]{0,62}\*\}\Z")
 _NEVER_ROUTED = frozenset({"CONNECT", "TRACE"})
 
+MAX_PATH = 500
 MAX_SEGMENTS = 64
 
 
@@ -67,6 +68,8 @@ def base_path(text: str) -> str:
 def path_template(text: str) -> str:
     """A path whose segments are literal, ``{name}``, or at the end ``{rest*}``."""
     segments = text.split("/")[1:]
+    if len(text) > MAX_PATH:
+        raise ValueError(f"a path has at most {MAX_PATH} characters")
     if len(segments) > MAX_SEGMENTS:
         raise ValueError(f"a path has at most {MAX_SEGMENTS} segments")
     names = [segment for segment in segments if "{" in segment or "}" in segment]

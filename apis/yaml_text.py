@@ -30,7 +30,7 @@ MAX_NODES = 200_000
 
 _NULL = frozenset({"", "~", "null"})
 _BOOLEANS = {"true": True, "false": False}
-_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})\Z")
+_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,4000})\Z")
 _FLOAT = re.compile(r"[-+]?[0-9]{1,40}\.[0-9]{0,40}([eE][-+][0-9]{1,3})?\Z")
 
 

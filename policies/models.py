@@ -27,5 +27,11 @@ class Generation(models.Model):
             cls.objects.create(name=name, value=1)
 
     @classmethod
+    def lock(cls, name: str) -> None:
+        """Let no other change of this kind in until the caller's transaction ends."""
+        cls.objects.get_or_create(name=name)
+        cls.objects.select_for_update().get(name=name)
+
+    @classmethod
     def all_values(cls) -> dict[str, int]:
         return dict(cls.objects.values_list("name", "value"))

@@ -7,9 +7,11 @@ validation context: the configuration file has one, a form has none.
 
 What the database holds is described by the same classes, with ``STORED`` as context of both
 validation and dump: sealed secrets and the content of files, for a copy kept by the
-installation itself. That form is never accepted from outside.
+installation itself. That form is never accepted from outside. With ``CHANGES`` as context of a
+dump it says as well which secrets are new and what content a file had, for people to compare.
 """
 
+import hashlib
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,6 +27,7 @@ MAX_SECRET_BYTES = 65_536
 MAX_TEXT_BYTES = 4 * 1024 * 1024
 
 STORED: Final = {"form": "stored"}
+CHANGES: Final = {"form": "changes"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,8 @@ class SecretText(Options):
         if info.context is STORED:
             members = {name: getattr(self, name) for name in ("env", "file", "sealed", "context")}
             return {name: value for name, value in members.items() if value}
+        if info.context is CHANGES and self.value is not None:
+            return {**self.reference(), "changed": True}
         return self.reference()
 
     def reference(self) -> dict[str, Any]:
@@ -123,6 +128,13 @@ class SecretText(Options):
         if self.file:
             return {"file": self.file}
         return {"keep": True}
+
+    @property
+    def source(self) -> str:
+        """``env:NAME`` or ``file:/path``, as it is stored beside the secret; empty: not known."""
+        if self.env:
+            return f"env:{self.env}"
+        return f"file:{self.file}" if self.file else ""
 
     def reveal(self, opener: Opener) -> str:
         """The secret itself. Raises what ``opener`` raises, ``ValueError`` when there is none."""
@@ -148,6 +160,11 @@ def _not_empty(secret: str) -> str:
     if len(secret.encode()) > MAX_SECRET_BYTES:
         raise ValueError(f"the secret is larger than {MAX_SECRET_BYTES} bytes")
     return secret
+
+
+def text_digest(text: str) -> str:
+    """Says whether a stored text is still what the file held that it was read from."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class FileText(Options):
@@ -185,4 +202,6 @@ class FileText(Options):
     def _dump(self, info: SerializationInfo) -> Any:
         if info.context is STORED:
             return {"text": self.text, "file": self.file}
+        if info.context is CHANGES and self.file:
+            return {"file": self.file, "sha256": text_digest(self.text)[:16]}
         return {"file": self.file} if self.file else self.text

@@ -94,7 +94,6 @@ class Migration(migrations.Migration):
                 ('kind', models.CharField(max_length=32)),
                 ('name', models.CharField(blank=True, max_length=63)),
                 ('mode', models.CharField(default='enforce', max_length=8)),
-                ('on_failure', models.CharField(blank=True, max_length=8)),
                 ('config', models.JSONField(blank=True, default=dict)),
                 ('api', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='policies', to='apis.api')),
                 ('route', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='policies', to='apis.route')),

@@ -1,0 +1,129 @@
+"""One change of the configuration, from a file or an import: all of it, or nothing.
+
+Theory of operation. Inside one transaction that no other change can enter, the stored
+configuration is described as a document, the wanted document is made from it, and both are
+compared. Problems refuse the change; otherwise the difference is written and counted as one
+generation. What is wrong in parts that the change does not touch, and was wrong before it,
+does not stand in its way: there the gateway refuses to serve already.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db import transaction
+
+from apis import config_file, signals, store
+from apis.config import Document
+from apis.describe import NotDescribable, describe, ordered
+from apis.merge import Merge
+from apis.validation import problems
+from oidc_clients.credentials import Peppers
+from policies.core.addresses import Networks, networks
+from policies.core.config import Problem
+from policies.models import Generation
+from policies.references import Sources
+from policies.secrets import Keyring
+
+_PART = re.compile(r"(providers|clients|apis)\[(\d+)\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of it: problems and nothing changed, or the difference (empty: none)."""
+
+    problems: tuple[Problem, ...] = ()
+    diff: str = ""
+
+
+class Refused(Exception):
+    """The change is not made; every reason with its place."""
+
+    def __init__(self, found: Iterable[Problem]) -> None:
+        self.problems = tuple(found)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+def allowed_networks() -> Networks:
+    """Where addresses may stand beside public ones, as this installation is set up."""
+    return networks(settings.ENVIRONMENT.allow_private_upstreams)
+
+
+def apply_file(raw: bytes, sources: Sources, *, dry_run: bool, prune: bool) -> Outcome:
+    """Make everything that a configuration file names equal to it."""
+    file = config_file.read(raw, sources)
+    document = file.document
+    if document is None:
+        return Outcome(problems=file.problems)
+
+    def wanted(stored: Document) -> Document:
+        merge = Merge(stored, Keyring.from_settings(), Peppers(settings.SECRET_KEYS))
+        merged = merge.over(document, prune)
+        partial = bool(file.problems)
+        checked = problems(merged, allowed_networks(), partial=partial)
+        own = [p for p in (*merge.problems, *checked) if _is_named(p, document)]
+        found = [*file.problems, *map(file.located, own)]
+        if not partial:
+            found += new_problems(stored, merged, [p for p in checked if p not in own])
+        if found:
+            raise Refused(found)
+        return merged
+
+    return change(wanted, dry_run=dry_run)
+
+
+def change(wanted: Callable[[Document], Document], *, dry_run: bool) -> Outcome:
+    """Replace the stored configuration by what ``wanted`` makes of it.
+
+    ``wanted`` raises ``Refused``. With ``dry_run`` nothing is written.
+    """
+    try:
+        with transaction.atomic(), signals.one_step():
+            Generation.lock(Generation.CONFIGURATION)
+            before = describe()
+            after = ordered(wanted(before))
+            if dry_run or before == after:
+                transaction.set_rollback(True)
+            else:
+                store.save(before, after)
+                Generation.bump(Generation.CONFIGURATION)
+            return Outcome(diff=config_file.diff(before, after))
+    except Refused as refused:
+        return Outcome(problems=refused.problems)
+    except NotDescribable as error:
+        return Outcome(problems=tuple(map(_as_stored, error.problems)))
+
+
+def new_problems(stored: Document, merged: Document, found: Iterable[Problem]) -> list[Problem]:
+    """Those of the problems found in ``merged`` that are not there already in ``stored``."""
+    known = {_by_name(problem, stored) for problem in problems(stored, allowed_networks())}
+    return [
+        _as_stored(named)
+        for named in (_by_name(problem, merged) for problem in found)
+        if named not in known
+    ]
+
+
+def _is_named(problem: Problem, file: Document) -> bool:
+    """Whether a problem of the merged document is about a part that the file names."""
+    part = _PART.match(problem.path)
+    if part is None:
+        return "policies" in file.model_fields_set
+    return int(part[2]) < len(getattr(file, part[1]))
+
+
+def _by_name(problem: Problem, document: Document) -> Problem:
+    """A problem with its part's name instead of its position: ``apis.orders.routes[0]``."""
+    part = _PART.match(problem.path)
+    if part is None:
+        return problem
+    name = getattr(document, part[1])[int(part[2])].name
+    path = f"{part[1]}.{name}{problem.path[part.end() :]}"
+    return problem.model_copy(update={"path": path})
+
+
+def _as_stored(problem: Problem) -> Problem:
+    """A problem of a part that no file names, marked as such."""
+    message = f"{problem.message} (in the stored configuration)"
+    return problem.model_copy(update={"message": message})

@@ -1,0 +1,44 @@
+"""Counts every committed change of the configuration, so that workers see it.
+
+Whoever saves or deletes a row (the console, a command, a shell) need not think of it. What
+changes many rows as one step (``apply_config``) is counted once, by whoever does that.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from django.apps import apps
+from django.db.models.signals import post_delete, post_save
+
+from policies.models import Generation
+
+# Keys of providers are not configuration: they change by themselves, and have a generation.
+_NOT_CONFIGURATION = frozenset({"ProviderKey"})
+_one_step: ContextVar[bool] = ContextVar("one_step", default=False)
+
+
+@contextmanager
+def one_step() -> Iterator[None]:
+    """Count nothing inside: the caller bumps the generation itself, in the same transaction."""
+    token = _one_step.set(True)
+    try:
+        yield
+    finally:
+        _one_step.reset(token)
+
+
+def connect() -> None:
+    """Listen to every configuration model; called once, when the apps are ready."""
+    for label in ("apis", "oidc_clients"):
+        for model in apps.get_app_config(label).get_models():
+            if model.__name__ not in _NOT_CONFIGURATION:
+                uid = f"generation of {model._meta.label}"
+                post_save.connect(_changed, sender=model, dispatch_uid=uid)
+                post_delete.connect(_changed, sender=model, dispatch_uid=uid)
+
+
+def _changed(raw: bool = False, **kwargs: Any) -> None:
+    if not raw and not _one_step.get():  # raw: a fixture is loaded, models may be incomplete
+        Generation.bump(Generation.CONFIGURATION)
