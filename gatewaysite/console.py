@@ -24,9 +24,9 @@ from pathlib import Path
 
 import uvicorn
 import uvloop
-from asgiref.typing import ASGI3Application
 
 from gatewaysite.environment import Environment
+from gatewaysite.private import Application, PrivateApplication, PrivateHandler
 
 logger = logging.getLogger(__name__)
 
@@ -59,8 +59,7 @@ def run(environment: Environment) -> int:
 
 
 async def _serve(environment: Environment, console: socket.socket, private: socket.socket) -> None:
-    from gatewaysite.asgi import application  # sets Django up, which takes the environment
-    from gatewaysite.private import PrivateApplication, PrivateHandler
+    from gatewaysite.asgi import application  # loads Django's middleware
 
     drain = environment.drain_timeout
     servers = [
@@ -88,7 +87,7 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _server(application: ASGI3Application, drain: int, keep_alive: int) -> uvicorn.Server:
+def _server(application: Application, drain: int, keep_alive: int) -> uvicorn.Server:
     return _Server(
         uvicorn.Config(
             application,

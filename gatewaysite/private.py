@@ -8,20 +8,26 @@ they are taken from it here and nowhere else.
 What can be reached. Every request gets the URLconf ``gatewaysite.auth_urls``; paths outside
 ``/auth/`` end before Django, so that neither the console nor its static files are served.
 
-Bounds. A body is at most ``MAX_BODY`` bytes, counted before Django would spool it to disk,
-and at most ``MAX_IN_FLIGHT`` requests are served at a time, because each holds a thread.
+Bounds. A body is at most ``MAX_BODY`` bytes, counted before Django would spool it to disk.
+Of the requests that have arrived whole at most ``MAX_IN_FLIGHT`` are served at a time, because
+each holds a thread; slow ones hold none.
 """
 
 import ipaddress
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 
 from apis.gateway.render import render
+from oidc_clients.token_request import MAX_BODY
 from policies.core.values import Deny
 
-MAX_BODY = 65536
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
 MAX_IN_FLIGHT = 100
 
 URLCONF = "gatewaysite.auth_urls"
@@ -50,13 +56,11 @@ class PrivateHandler(ASGIHandler):
 class PrivateApplication:
     """What stands between the private listener and Django."""
 
-    def __init__(self, django: ASGI3Application) -> None:
+    def __init__(self, django: Application) -> None:
         self._django = django
         self._in_flight = 0
 
-    async def __call__(
-        self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
-    ) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             raise ValueError("this listener speaks plain HTTP alone")
         lines = _Lines(scope)
@@ -67,19 +71,21 @@ class PrivateApplication:
         if client is None:
             await _refuse(_NOT_THE_PROXY, lines.request_id, send)
             return
+        try:
+            body = await _read(receive)
+        except _TooLarge:
+            await _refuse(_BODY_TOO_LARGE, lines.request_id, send)
+            return
+        except _Gone:
+            return  # half a request is none
         if self._in_flight >= MAX_IN_FLIGHT:
             await _refuse(_BUSY, lines.request_id, send)
             return
+        scope["client"] = (client, 0)
+        scope["scheme"] = lines.scheme()
         self._in_flight += 1
         try:
-            body = await _read(receive)
-            scope["client"] = (client, 0)
-            scope["scheme"] = lines.scheme()
             await self._django(scope, _Replayed(body, receive), send)
-        except _TooLarge:
-            await _refuse(_BODY_TOO_LARGE, lines.request_id, send)
-        except _Gone:
-            return  # half a request is none
         finally:
             self._in_flight -= 1
 
@@ -87,7 +93,7 @@ class PrivateApplication:
 class _Lines:
     """What the proxy says about a request. A line given twice is not the proxy's."""
 
-    def __init__(self, scope: HTTPScope) -> None:
+    def __init__(self, scope: Scope) -> None:
         self._lines: dict[bytes, str | None] = {}
         for name, value in scope["headers"]:
             self._lines[name] = None if name in self._lines else value.decode("latin-1")
@@ -114,11 +120,11 @@ class _Lines:
 class _Replayed:
     """``receive`` for Django: the body that was read, then whatever else comes."""
 
-    def __init__(self, body: bytes, receive: ASGIReceiveCallable) -> None:
+    def __init__(self, body: bytes, receive: Receive) -> None:
         self._body: bytes | None = body
         self._receive = receive
 
-    async def __call__(self) -> Any:
+    async def __call__(self) -> Mapping[str, Any]:
         body, self._body = self._body, None
         if body is None:
             return await self._receive()
@@ -133,7 +139,7 @@ class _Gone(Exception):
     """The proxy left before the body was complete."""
 
 
-async def _read(receive: ASGIReceiveCallable) -> bytes:
+async def _read(receive: Receive) -> bytes:
     """The whole body. Raises ``_TooLarge`` or ``_Gone``."""
     body = bytearray()
     while True:
@@ -147,7 +153,7 @@ async def _read(receive: ASGIReceiveCallable) -> bytes:
             return bytes(body)
 
 
-async def _refuse(deny: Deny, request_id: str, send: ASGISendCallable) -> None:
+async def _refuse(deny: Deny, request_id: str, send: Send) -> None:
     """Refuse before Django. What is left of the body is read by uvicorn, and dropped."""
     status, fields, content = render(deny, request_id)
     fields.append((b"content-length", str(len(content)).encode()))

@@ -1,6 +1,6 @@
 """A token request (RFC 6749 3.2) read strictly from what a client sent. Pure.
 
-Bounds: 16 KiB of body, 32 parameters. A parameter given twice, a query, two client
+At most 32 parameters are read. A parameter given twice, a query, two client
 authentications or a body that is no flat list of texts is refused: the provider and the
 gateway must not be able to read one request in two ways.
 
@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl, quote_plus, unquote_plus
 from oidc_clients.strict import json_object
 
 MAX_BODY = 16384
+"""Bytes of a body; held by the listener, before it reads more."""
 MAX_PARAMETERS = 32
 
 PASSWORD = "password"

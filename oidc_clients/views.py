@@ -18,7 +18,7 @@ from django_ratelimit.core import get_usage
 from oidc_clients.endpoints import MetadataCache
 from oidc_clients.models import Provider
 from oidc_clients.relay import Answer, OwnClientRefused, ProviderUnavailable, Relay
-from oidc_clients.token_request import MAX_BODY, OAuthError, TokenRequest, read_token_request
+from oidc_clients.token_request import OAuthError, TokenRequest, read_token_request
 from policies.core.errors import StateUnavailable
 from policies.core.values import Deny
 
@@ -56,7 +56,12 @@ def token(request: HttpRequest, name: str) -> HttpResponse:
 def _relayed(request: HttpRequest, provider: Provider) -> HttpResponse:
     request_id = request.headers.get("X-Request-Id", "")
     try:
-        asked = _read(request)
+        asked = read_token_request(
+            request.headers.get("Content-Type", ""),
+            request.body,
+            request.META.get("QUERY_STRING", ""),
+            request.headers.get("Authorization"),
+        )
         _count_accounts(request, provider, asked)
         answer = _relay.send(provider, asked, settings.ENVIRONMENT.allow_private_upstreams)
     except OAuthError as error:
@@ -74,17 +79,6 @@ def _relayed(request: HttpRequest, provider: Provider) -> HttpResponse:
         request_id, provider.name, answer.status, answer.error,
     )  # fmt: skip
     return _response(answer.status, answer.content)
-
-
-def _read(request: HttpRequest) -> TokenRequest:
-    if len(request.body) > MAX_BODY:
-        raise Refused(Deny("body_too_large", f"A token request has at most {MAX_BODY} bytes."))
-    return read_token_request(
-        request.headers.get("Content-Type", ""),
-        request.body,
-        request.META.get("QUERY_STRING", ""),
-        request.headers.get("Authorization"),
-    )
 
 
 def _count_accounts(request: HttpRequest, provider: Provider, asked: TokenRequest) -> None:

@@ -192,7 +192,7 @@ def test_credentials_in_the_url_are_refused(console):
 
 
 def test_a_large_body_is_refused(console):
-    for size in (16385, 65536, 65537, 1 << 20):
+    for size in (16385, 65537, 1 << 20):
         reply = console.token("demo", b"a" * size)
         assert (reply.status, reply.json["code"]) == (413, "body_too_large"), size
     assert console.token("demo", b"a" * 16384).json["error"] == "invalid_request"
