@@ -35,13 +35,12 @@ def open_backend(url: str) -> Backend:
 
 
 def _make_backend(url: str) -> Backend:
-    scheme, _, rest = url.partition("://")
-    if scheme == "memory" and not rest:
+    if url == "memory://":
         return MemoryBackend()
-    if scheme == "sqlite" and rest.startswith("//"):
-        return DatabaseBackend(Path(rest[1:]))
-    if scheme in ("redis", "rediss") and rest:
-        from policies.stores.redis import RedisBackend  # 0.2 s that only its users should pay
+    if url.startswith("sqlite:////"):
+        return DatabaseBackend(Path(url.removeprefix("sqlite:///")))
+    if url.startswith(("redis://", "rediss://")) and not url.endswith("://"):
+        from policies.stores.redis import RedisBackend  # slow to import: only for its users
 
         return RedisBackend(url)
     raise ValueError(

@@ -1,0 +1,129 @@
+"""The Redis store when Redis is stalled, gone, restarted or refuses."""
+
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from policies.core.errors import StateUnavailable
+from policies.core.services import Rate
+from policies.stores import redis as store
+from policies.stores.operations import Consume, Publish, Read, RememberOnce
+from policies.stores.redis import RedisBackend
+
+
+class Watch:
+    """Stands for the store's ``time`` module: a clock that tests set."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
+    watch = Watch()
+    monkeypatch.setattr(store, "time", watch)
+    return watch
+
+
+def test_R6_a_stalled_server_costs_one_caller_a_time_out_and_then_nobody(
+    own_redis: Any, watch: Watch
+) -> None:
+    backend = RedisBackend(f"redis://127.0.0.1:{own_redis.port}/0")
+    retried(lambda: backend.execute([Publish("k", b"v", 600)]), watch)
+    os.kill(own_redis.process.pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(StateUnavailable, match="Timeout"):
+            backend.execute([Read("k")])
+        with pytest.raises(StateUnavailable, match="a moment ago"):
+            backend.execute([Read("k")])
+        watch.now += 0.51
+        with pytest.raises(StateUnavailable, match="Timeout"):
+            backend.execute([Read("k")])
+        with pytest.raises(StateUnavailable, match="a moment ago"):
+            backend.execute([Read("k")])
+    finally:
+        os.kill(own_redis.process.pid, signal.SIGCONT)
+    assert retried(lambda: backend.execute([Read("k")]), watch) == [b"v"]
+
+
+def test_R6_a_closed_port_is_refused_and_the_restarted_server_is_found(
+    own_redis: Any, watch: Watch
+) -> None:
+    backend = RedisBackend(own_redis.url)
+    backend.execute([RememberOnce("k", 600)])
+    own_redis.stop()
+    with pytest.raises(StateUnavailable, match="Redis"):
+        backend.execute([Read("k")])
+    with pytest.raises(StateUnavailable, match="a moment ago"):
+        backend.execute([Read("k")])
+    own_redis.start()
+    watch.now += 0.51
+    # Nothing of the old server is left: neither its connections nor its script.
+    assert backend.execute([RememberOnce("k", 600)]) == [True]
+    assert backend.execute([RememberOnce("k", 600)]) == [False]
+
+
+def test_while_one_caller_probes_the_others_are_still_refused(own_redis: Any, watch: Watch) -> None:
+    backend = RedisBackend(own_redis.url)
+    backend._breaker.failed()
+    watch.now += 0.51
+    backend._breaker.admit()
+    with pytest.raises(StateUnavailable, match="a moment ago"):
+        backend.execute([Read("k")])
+
+
+def test_a_server_that_refuses_is_unavailable_and_its_password_is_not_told(
+    own_redis: Any,
+) -> None:
+    own_redis.client.config_set("requirepass", "right")
+    backend = RedisBackend(own_redis.url.replace("//", "//:wr0ng@"))
+    with pytest.raises(StateUnavailable, match="invalid") as refused:
+        backend.execute([Read("k")])
+    assert "wr0ng" not in str(refused.value)
+
+
+def test_a_flushed_script_is_sent_again(shared_redis: Any) -> None:
+    backend = RedisBackend(shared_redis.url)
+    backend.execute([Publish("k", b"v", 600)])
+    shared_redis.client.script_flush()
+    assert backend.execute([Read("k")]) == [b"v"]
+
+
+def test_keys_have_the_products_prefix_and_an_end(shared_redis: Any) -> None:
+    client = shared_redis.client
+    client.flushall()
+    backend = RedisBackend(shared_redis.url)
+    backend.execute([Consume("bucket", Rate(1, 60, 1)), Publish("keys", b"v", 30)])
+    assert sorted(client.keys()) == [b"gatehouse:bucket", b"gatehouse:keys"]
+    assert 0 < client.pttl("gatehouse:bucket") <= 60_000
+    assert 0 < client.pttl("gatehouse:keys") <= 30_000
+
+
+def test_a_moment_is_kept_to_the_microsecond(shared_redis: Any) -> None:
+    """Lua's own way to write a number keeps 14 digits: two too few."""
+    client = shared_redis.client
+    client.delete("gatehouse:b")
+
+    def now() -> int:
+        seconds, microseconds = client.time()
+        return int(seconds) * 1_000_000 + int(microseconds)
+
+    before = now()
+    RedisBackend(shared_redis.url).execute([Consume("b", Rate(1, 3600, 1))])
+    assert before <= int(client.get("gatehouse:b")) - 3_600_000_000 <= now()
+
+
+def retried(ask: Callable[[], object], watch: Watch) -> object:
+    """Ask with the product's own short time-outs, on a machine that may be busy."""
+    for _ in range(50):
+        try:
+            return ask()
+        except StateUnavailable:
+            watch.now += 0.51
+    return ask()
