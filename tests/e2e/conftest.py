@@ -1,11 +1,29 @@
 """The parts of the end-to-end tests, each started once and shared: real processes on free ports."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import pytest
 
+from tests.e2e.documents import Document
+from tests.e2e.gateway import Gateway
+from tests.e2e.mint import Mint
 from tests.e2e.provider import Provider, Unavailable
+from tests.e2e.servers import Absent, Postgres, Redis
 from tests.e2e.upstream import Upstream
+
+Start = Callable[..., Gateway]
+_running: list[Gateway] = []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+    """A failure shows what the gateways said."""
+    report = yield
+    if report.failed:
+        for gateway in _running:
+            report.sections.append(("gateway log", gateway.log()))
+    return report
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +41,64 @@ def provider() -> Iterator[Provider]:
         pytest.skip(str(reason))
     yield server
     server.stop()
+
+
+@pytest.fixture
+def mint(provider: Provider) -> Mint:
+    """Signs with the keys the provider has now."""
+    return Mint(provider.issuer, provider.private_keys())
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[Redis]:
+    try:
+        server = Redis()
+    except Absent as reason:
+        pytest.skip(str(reason))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Postgres]:
+    try:
+        server = Postgres()
+    except Absent as reason:
+        pytest.skip(str(reason))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres-redis"])
+def backend(request: pytest.FixtureRequest) -> dict[str, str]:
+    """The environment of one way to keep configuration and counters."""
+    if request.param == "sqlite":
+        return {}
+    postgres = request.getfixturevalue("postgres_server")
+    redis = request.getfixturevalue("redis_server")
+    return {"GATEHOUSE_DATABASE_URL": postgres.database(), "GATEHOUSE_STATE_URL": redis.url}
+
+
+@pytest.fixture(scope="module")
+def start() -> Iterator[Start]:
+    """Makes installations that serve a document; all of them end with the module."""
+    made: list[Gateway] = []
+
+    def begin(
+        document: Document,
+        environ: Mapping[str, str] | None = None,
+        workers: int = 2,
+        only: str | None = "proxy",
+    ) -> Gateway:
+        gateway = Gateway(environ, workers)
+        made.append(gateway)
+        _running.append(gateway)
+        gateway.migrate()
+        gateway.apply(document)
+        gateway.serve(*(("--only", only) if only else ()))
+        return gateway
+
+    yield begin
+    for gateway in made:
+        gateway.remove()
+        _running.remove(gateway)

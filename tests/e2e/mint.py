@@ -172,7 +172,7 @@ class Mint:
         crit = self.token({"crit": ["x-unheard-of"], "x-unheard-of": 1})
         yield Wrong("crit", crit, "token_malformed")
         yield Wrong("b64-false", self.token({"b64": False, "crit": ["b64"]}), "token_malformed")
-        yield Wrong("nine-kib", self.token(padding="x" * 9216), "token_malformed")
+        yield Wrong("nine-kib", self.token(padding="x" * 9216), "headers_too_large")
         yield Wrong("two-parts", self.token().rsplit(".", 1)[0], "token_malformed")
         yield Wrong("five-parts", self.token() + ".a.b", "token_malformed")
         yield Wrong("not-base64", "a$.b$.c$", "token_malformed")
