@@ -34,7 +34,7 @@ _NOT_FOUND = Deny("route_not_found", "No API is registered for this path.")
 _HOST_REFUSED = Deny("host_refused", "No API is served under this host name.")
 _NOT_READY = Deny("misconfigured", "No configuration has been loaded yet.")
 _FAILED = Deny("misconfigured", "The gateway failed; the operator finds the reason by request_id.")
-_LOOP = Deny("misconfigured", "The upstream of this route leads back to this gateway.")
+LOOP = Deny("misconfigured", "The upstream of this route leads back to this gateway.")
 _UPGRADE = Deny("upgrade_refused", "This route does not accept an upgrade.")
 _UPSTREAM_DETAIL = {
     "upstream_unreachable": "The API server behind this route cannot be reached.",
@@ -102,24 +102,19 @@ async def _serve(gateway: Gateway, exchange: Exchange, call: Call) -> Outcome:
     request = call.request
     if request.path.startswith("/-/"):
         return _own_endpoint(gateway, exchange, call)
-    table = gateway.live.table
-    if table is None:
-        return _refuse(exchange, call, _NOT_READY)
-    route = table.match(request.host, request.method, request.path)
-    if isinstance(route, NotMatched):
-        return _refuse(exchange, call, _unmatched(route))
+    route = find_route(gateway, request)
+    if isinstance(route, Deny):
+        return _refuse(exchange, call, route)
     call.route = route.name
-    chain = route.chain
-    if chain is None or route.refusal is not None:
-        return _refuse(exchange, call, route.refusal or _NOT_READY)
-    if request.upgrade and not route.websocket:
-        return _refuse(exchange, call, _UPGRADE)
+    refusal = standing_refusal(request, route)
+    if refusal is not None:
+        return _refuse(exchange, call, refusal)
+    chain = cast(Chain, route.chain)
     decision = await chain.run(call)
     if not isinstance(decision, Pass):
         return _settle(exchange, call, decision)
-    via = request.headers.get(b"via")
-    if via is not None and gateway.via in via:
-        return _refuse(exchange, call, _LOOP)
+    if has_looped(gateway, request):
+        return _refuse(exchange, call, LOOP)
     try:
         return await _carry(gateway, exchange, call, route, chain)
     except BodyRefused as refused:
@@ -127,6 +122,28 @@ async def _serve(gateway: Gateway, exchange: Exchange, call: Call) -> Outcome:
     except UpstreamError as error:
         logger.info("request %s on %r: %s: %s", request.id, route.name, error.code, error)
         return _refuse(exchange, call, Deny(error.code, _UPSTREAM_DETAIL[error.code]))
+
+
+def find_route(gateway: Gateway, request: Request) -> Route | Deny:
+    """The route that takes the request, or why none does."""
+    table = gateway.live.table
+    if table is None:
+        return _NOT_READY
+    route = table.match(request.host, request.method, request.path)
+    return _unmatched(route) if isinstance(route, NotMatched) else route
+
+
+def standing_refusal(request: Request, route: Route) -> Deny | None:
+    """Why the route takes no request like this one, whoever sends it."""
+    if route.chain is None or route.refusal is not None:
+        return route.refusal or _NOT_READY
+    return _UPGRADE if request.upgrade and not route.websocket else None
+
+
+def has_looped(gateway: Gateway, request: Request) -> bool:
+    """Whether the request came through this installation before (RFC 9110 7.6.3)."""
+    via = request.headers.get(b"via")
+    return via is not None and gateway.via in via
 
 
 async def _carry(
