@@ -11,8 +11,9 @@ Rules of this file:
 2. The name is resolved once, at connect time; the socket is connected to the very address
    that was checked, while TLS goes on verifying the name.
 3. No proxies or credentials from the environment, no cookies, no redirects, no compression.
-4. At most ``MAX_BYTES`` are read and the whole exchange ends within its time, whatever the
-   other side does: it runs in a thread of its own whose connection is cut at the deadline.
+4. At most ``MAX_BYTES`` are read (of a document: what the caller allows) and the whole exchange
+   ends within its time, whatever the other side does: it runs in a thread of its own whose
+   connection is cut at the deadline.
 
 Every function blocks; async callers run it in a thread.
 """
@@ -97,9 +98,18 @@ def check_url(url: str, insecure_http: bool = False) -> WebAddress:
     return address
 
 
+def get_document(url: str, reach: Reach, limit: int, timeout: float) -> bytes:
+    """GET at most ``limit`` bytes of any type. Raises ``FetchError``, also but for 200."""
+    accept = {"Accept": "application/yaml, application/json;q=0.9, */*;q=0.1"}
+    answer = _exchange("GET", url, reach, timeout, limit, headers=accept)
+    if answer.status != 200:
+        raise FetchError(f"{answer.host} answered with status {answer.status}")
+    return answer.content
+
+
 def get_json(url: str, reach: Reach, timeout: float = TOTAL_TIME) -> Response:
     """GET a JSON object. Raises ``FetchError``, also for every status but 200."""
-    response = _exchange("GET", url, reach, timeout)
+    response = _exchange("GET", url, reach, timeout).as_json()
     if response.status != 200 or response.json is None:
         raise FetchError(f"{check_url(url, True).host} answered with status {response.status}")
     return response
@@ -116,16 +126,44 @@ def post_form(
 
     Raises ``FetchError``, also for a redirect.
     """
-    return _exchange("POST", url, reach, timeout, data=dict(data), headers=dict(headers))
+    answer = _exchange("POST", url, reach, timeout, data=dict(data), headers=dict(headers))
+    return answer.as_json()
 
 
-def _exchange(method: str, url: str, reach: Reach, timeout: float, **arguments: Any) -> Response:
+class _Answer(NamedTuple):
+    """An answer that was read whole, within its limits."""
+
+    host: str
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+    def as_json(self) -> Response:
+        if not self.content:
+            return Response(self.status, None, self.headers)
+        media_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if not _JSON.fullmatch(media_type):
+            raise FetchError(f"{self.host} answered {self.status} with content that is not JSON")
+        try:
+            return Response(self.status, json_object(self.content), self.headers)
+        except NotStrict as error:
+            raise FetchError(f"{self.host} answered with invalid JSON: {error}") from error
+
+
+def _exchange(
+    method: str,
+    url: str,
+    reach: Reach,
+    timeout: float,
+    limit: int = MAX_BYTES,
+    **arguments: Any,
+) -> _Answer:
     line = _Line(check_url(url, reach.insecure_http), reach, timeout)
-    outcome: Future[Response] = Future()
+    outcome: Future[_Answer] = Future()
 
     def work() -> None:
         try:
-            outcome.set_result(_send(line, method, url, arguments))
+            outcome.set_result(_send(line, method, url, limit, arguments))
         except Exception as error:  # noqa: BLE001 - raised again where the outcome is awaited
             outcome.set_exception(error)
 
@@ -139,7 +177,7 @@ def _exchange(method: str, url: str, reach: Reach, timeout: float, **arguments: 
         line.cut()
 
 
-def _send(line: "_Line", method: str, url: str, arguments: dict[str, Any]) -> Response:
+def _send(line: "_Line", method: str, url: str, limit: int, arguments: dict[str, Any]) -> _Answer:
     host = line.address.host
     with requests.Session() as session:
         session.trust_env = False
@@ -150,31 +188,19 @@ def _send(line: "_Line", method: str, url: str, arguments: dict[str, Any]) -> Re
             with session.request(
                 method, url, allow_redirects=False, stream=True, timeout=line.remaining, **arguments
             ) as answer:
-                content = answer.raw.read(MAX_BYTES + 1, decode_content=False)
+                content = answer.raw.read(limit + 1, decode_content=False)
         except requests.exceptions.SSLError as error:
             raise FetchError(f"{host}: TLS failed, or its certificate is not accepted") from error
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise FetchError(f"{host} cannot be reached, or broke the connection") from error
-    return _checked(host, answer, content)
-
-
-def _checked(host: str, answer: requests.Response, content: bytes) -> Response:
     headers = {name.lower(): value for name, value in answer.headers.items()}
     if 300 <= answer.status_code < 400:
         raise FetchError(f"{host} redirects, which is not followed")
-    if len(content) > MAX_BYTES:
-        raise FetchError(f"{host} answered with more than {MAX_BYTES} bytes")
+    if len(content) > limit:
+        raise FetchError(f"{host} answered with more than {limit} bytes")
     if headers.get("content-encoding", "identity").lower() != "identity":
         raise FetchError(f"{host} answered with compressed content")
-    if not content:
-        return Response(answer.status_code, None, headers)
-    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if not _JSON.fullmatch(media_type):
-        raise FetchError(f"{host} answered {answer.status_code} with content that is not JSON")
-    try:
-        return Response(answer.status_code, json_object(content), headers)
-    except NotStrict as error:
-        raise FetchError(f"{host} answered with invalid JSON: {error}") from error
+    return _Answer(host, answer.status_code, headers, content)
 
 
 class _Line:
