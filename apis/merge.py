@@ -163,7 +163,8 @@ def _laid(
 ) -> tuple[Named, ...]:
     """One section of the file over the stored one, by name."""
     olds = {item.name: item for item in stored}
-    settled = [settle(at, item, olds.get(item.name)) for at, item in enumerate(named)]
+    settled = tuple(settle(at, item, olds.get(item.name)) for at, item in enumerate(named))
+    if prune:
+        return settled
     names = {item.name for item in named}
-    rest = [] if prune else [item for item in stored if item.name not in names]
-    return (*settled, *rest)
+    return settled + tuple(item for item in stored if item.name not in names)

@@ -77,39 +77,9 @@ class PolicyEntry(Options):
         options = {} if options is None else options
         if not isinstance(options, dict):
             raise invalid([((kind,), "give the options as a mapping; {} for none")])
-        return _read(kind, options, handler)
+        return cls._read(kind, options, handler)
 
-    @model_serializer(mode="plain")
-    def _dump(self) -> dict[str, Any]:
-        options = self.options
-        if self.name:
-            options["name"] = self.name
-        if self.mode != "enforce":
-            options["mode"] = self.mode
-        return {self.kind: options}
-
-
-def _read(
-    kind: str, options: dict[str, Any], handler: ModelWrapValidatorHandler[PolicyEntry]
-) -> PolicyEntry:
-    """The entry of a kind. Every problem gets the kind as part of its path, none hides another."""
-    members = {name: options[name] for name in _MEMBERS if name in options}
-    own = {name: value for name, value in options.items() if name not in members}
-    found: list[tuple[tuple[int | str, ...], str]] = []
-    config = PolicyConfig()
-    try:
-        config = KINDS[kind].Config.model_validate(own)
-    except ValidationError as error:
-        found += _below(kind, error)
-    try:
-        entry = handler({"kind": kind, "config": config, **members})
-    except ValidationError as error:
-        found += _below(kind, error)
-    if found:
-        raise invalid(found)
-    return entry
-
-
-def _below(kind: str, error: ValidationError) -> list[tuple[tuple[int | str, ...], str]]:
+    @classmethod
+    def _below(kind: str, error: ValidationError) -> list[tuple[tuple[int | str, ...], str]]:
     items = error.errors(include_url=False, include_input=False)
     return [((kind, *item["loc"]), message_of(item)) for item in items]
