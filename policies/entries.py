@@ -80,6 +80,36 @@ class PolicyEntry(Options):
         return cls._read(kind, options, handler)
 
     @classmethod
-    def _below(kind: str, error: ValidationError) -> list[tuple[tuple[int | str, ...], str]]:
+    def _read(
+        cls, kind: str, options: dict[str, Any], handler: ModelWrapValidatorHandler[Self]
+    ) -> Self:
+        """The entry of a kind. Problems have the kind in their path, and none hides another."""
+        members = {name: options[name] for name in _MEMBERS if name in options}
+        own = {name: value for name, value in options.items() if name not in members}
+        found: list[tuple[tuple[int | str, ...], str]] = []
+        config = PolicyConfig()
+        try:
+            config = KINDS[kind].Config.model_validate(own)
+        except ValidationError as error:
+            found += _below(kind, error)
+        try:
+            entry = handler({"kind": kind, "config": config, **members})
+        except ValidationError as error:
+            found += _below(kind, error)
+        if found:
+            raise invalid(found)
+        return entry
+
+    @model_serializer(mode="plain")
+    def _dump(self) -> dict[str, Any]:
+        options = self.options
+        if self.name:
+            options["name"] = self.name
+        if self.mode != "enforce":
+            options["mode"] = self.mode
+        return {self.kind: options}
+
+
+def _below(kind: str, error: ValidationError) -> list[tuple[tuple[int | str, ...], str]]:
     items = error.errors(include_url=False, include_input=False)
     return [((kind, *item["loc"]), message_of(item)) for item in items]
