@@ -65,7 +65,8 @@ def apply_file(raw: bytes, sources: Sources, *, dry_run: bool, prune: bool) -> O
         own = [p for p in (*merge.problems, *checked) if _is_named(p, document)]
         found = [*file.problems, *map(file.located, own)]
         if not partial:
-            found += new_problems(stored, merged, [p for p in checked if p not in own])
+            others = [problem for problem in checked if problem not in own]
+            found += map(_as_stored, new_problems(stored, merged, others))
         if found:
             raise Refused(found)
         return merged
@@ -98,11 +99,8 @@ def change(wanted: Callable[[Document], Document], *, dry_run: bool) -> Outcome:
 def new_problems(stored: Document, merged: Document, found: Iterable[Problem]) -> list[Problem]:
     """Those of the problems found in ``merged`` that are not there already in ``stored``."""
     known = {_by_name(problem, stored) for problem in problems(stored, allowed_networks())}
-    return [
-        _as_stored(named)
-        for named in (_by_name(problem, merged) for problem in found)
-        if named not in known
-    ]
+    named = [_by_name(problem, merged) for problem in found]
+    return [problem for problem in named if problem not in known]
 
 
 def _is_named(problem: Problem, file: Document) -> bool:

@@ -60,7 +60,7 @@ class PolicyEntry(Options):
     @property
     def options(self) -> dict[str, Any]:
         """The kind's options that differ from their defaults: what is stored."""
-        return self.config.model_dump(mode="json", exclude_defaults=True)
+        return self.config.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
     @model_validator(mode="wrap")
     @classmethod

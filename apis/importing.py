@@ -1,0 +1,102 @@
+"""An OpenAPI document -> an API with its operations as routes.
+
+What a route is known by is its methods and path. The routes of the document that was imported
+before are the document's to change; every other route was made by hand and stays, and where
+one of those serves an operation already, the operation gets no second route. Policies of
+routes that persist are kept.
+"""
+
+from dataclasses import dataclass
+
+from apis import openapi
+from apis.apply import Outcome, Refused, allowed_networks, change, new_problems
+from apis.config import ApiConfig, Document, RouteConfig, TargetConfig, UpstreamConfig
+from apis.syntax import template_shape
+from apis.validation import NO_IDENTITY, problems
+from policies.core.config import Problem
+from policies.references import FileText
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """What is imported: the document, the API's name, and the address that serves it."""
+
+    document: FileText
+    name: str
+    upstream: str
+
+
+def import_api(order: Import, *, dry_run: bool) -> tuple[Outcome, bool]:
+    """Create or update the API; the flag says that nobody may call some of its routes yet.
+
+    Raises ``openapi.DocumentRefused``, ``pydantic.ValidationError`` for a name or address that
+    cannot be used.
+    """
+    operations = openapi.routes(order.document.text)
+    fresh = ApiConfig(
+        name=order.name,
+        base_path=f"/{order.name}",
+        upstream=UpstreamConfig(targets=(TargetConfig(url=order.upstream),)),
+        openapi=order.document,
+        routes=operations,
+    )
+    closed = False
+
+    def wanted(stored: Document) -> Document:
+        nonlocal closed
+        old = next((api for api in stored.apis if api.name == order.name), None)
+        api = fresh if old is None else _updated(old, fresh)
+        others = tuple(api for api in stored.apis if api.name != order.name)
+        merged = stored.model_copy(update={"apis": (api, *others)})
+        found = problems(merged, allowed_networks())
+        closed = any(problem.message == NO_IDENTITY for problem in _of_import(found))
+        refusing = [problem for problem in found if problem.message != NO_IDENTITY]
+        refused = new_problems(stored, merged, refusing)
+        if refused:
+            raise Refused(refused)
+        return merged
+
+    return change(wanted, dry_run=dry_run), closed
+
+
+def _of_import(found: list[Problem]) -> list[Problem]:
+    """The problems of the first API: there the imported one was put."""
+    return [problem for problem in found if problem.path.startswith("apis[0]")]
+
+
+def _updated(old: ApiConfig, fresh: ApiConfig) -> ApiConfig:
+    """The API with the fresh document; all that the document does not say stays."""
+    targets = old.upstream.targets
+    if fresh.upstream.targets[0].url not in {target.url for target in targets}:
+        targets = fresh.upstream.targets
+    return old.model_copy(
+        update={
+            "upstream": old.upstream.model_copy(update={"targets": targets}),
+            "openapi": fresh.openapi,
+            "routes": _merged_routes(old, fresh.routes),
+        }
+    )
+
+
+def _merged_routes(old: ApiConfig, operations: tuple[RouteConfig, ...]) -> tuple[RouteConfig, ...]:
+    before = openapi.routes(old.openapi.text) if old.openapi is not None else ()
+    imported = {_key(route) for route in before}
+    wanted = {_key(route) for route in operations}
+    staying = [r for r in old.routes if _key(r) in wanted or _key(r) not in imported]
+    served = {key for route in staying for key in _served(route)}
+    added = [r for r in operations if _served(r).isdisjoint(served) and not _whole(r, served)]
+    return (*staying, *added)
+
+
+def _key(route: RouteConfig) -> tuple[frozenset[str], str]:
+    return frozenset(route.methods), route.path
+
+
+def _served(route: RouteConfig) -> set[tuple[str, str]]:
+    """Which method on which template; no method stands for all."""
+    return {(method, template_shape(route.path)) for method in route.methods or ("",)}
+
+
+def _whole(route: RouteConfig, served: set[tuple[str, str]]) -> bool:
+    """Whether a route for every method has the operation's template."""
+    return ("", template_shape(route.path)) in served
