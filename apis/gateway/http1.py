@@ -252,7 +252,8 @@ class Http1Protocol(asyncio.Protocol):
 
     def must_close(self, body: RequestBody) -> bool:
         """Whether the answer that is about to start is the connection's last."""
-        return self._ended or not body.ended or self._broken is not None or self.gateway.draining
+        last = self._ended and not self._queue
+        return last or not body.ended or self.gateway.draining
 
     def _refuse(self, deny: Deny) -> None:
         """Answer a message that never became a request, and end the connection."""
