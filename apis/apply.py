@@ -18,7 +18,8 @@ from apis import config_file, signals, store
 from apis.config import Document
 from apis.describe import NotDescribable, describe, ordered
 from apis.merge import Merge
-from apis.validation import problems
+from apis.rehearsal import broken_routes
+from apis.validation import NO_IDENTITY, problems
 from oidc_clients.credentials import Peppers
 from policies.core.addresses import Networks, networks
 from policies.core.config import Problem
@@ -60,13 +61,13 @@ def apply_file(raw: bytes, sources: Sources, *, dry_run: bool, prune: bool) -> O
     def wanted(stored: Document) -> Document:
         merge = Merge(stored, Keyring.from_settings(), Peppers(settings.SECRET_KEYS))
         merged = merge.over(document, prune)
-        partial = bool(file.problems)
-        checked = problems(merged, allowed_networks(), partial=partial)
-        own = [p for p in (*merge.problems, *checked) if _is_named(p, document)]
-        found = [*file.problems, *map(file.located, own)]
-        if not partial:
-            others = [problem for problem in checked if problem not in own]
-            found += map(_as_stored, new_problems(stored, merged, others))
+        fresh = new_problems(stored, merged, partial=bool(file.problems))
+        found = [*file.problems]
+        for problem in (*merge.problems, *fresh):
+            if _is_named(problem, document):
+                found.append(file.located(problem))
+            elif not file.problems:
+                found.append(_as_stored(by_name(problem, merged)))
         if found:
             raise Refused(found)
         return merged
@@ -96,11 +97,34 @@ def change(wanted: Callable[[Document], Document], *, dry_run: bool) -> Outcome:
         return Outcome(problems=tuple(map(_as_stored, error.problems)))
 
 
-def new_problems(stored: Document, merged: Document, found: Iterable[Problem]) -> list[Problem]:
-    """Those of the problems found in ``merged`` that are not there already in ``stored``."""
-    known = {_by_name(problem, stored) for problem in problems(stored, allowed_networks())}
-    named = [_by_name(problem, merged) for problem in found]
-    return [problem for problem in named if problem not in known]
+def new_problems(stored: Document, merged: Document, *, partial: bool = False) -> list[Problem]:
+    """What is wrong with ``merged``, but for what is wrong already in parts that stay the same.
+
+    ``partial``: see ``apis.validation.problems``.
+    """
+    known = {by_name(problem, stored) for problem in _judged(stored)}
+    return [
+        problem
+        for problem in _judged(merged, partial=partial)
+        if by_name(problem, merged) not in known or not _stays(problem, stored, merged)
+    ]
+
+
+def _judged(document: Document, *, partial: bool = False) -> list[Problem]:
+    """What the validator finds; once it only misses identities, what the compiler finds too."""
+    found = problems(document, allowed_networks(), partial=partial)
+    if partial or any(problem.message != NO_IDENTITY for problem in found):
+        return found
+    places = {problem.path for problem in found}
+    return found + [item for item in broken_routes(document) if item.path not in places]
+
+
+def _stays(problem: Problem, stored: Document, merged: Document) -> bool:
+    part = _PART.match(problem.path)
+    if part is None:
+        return stored.policies == merged.policies
+    item = getattr(merged, part[1])[int(part[2])]
+    return item in getattr(stored, part[1])
 
 
 def _is_named(problem: Problem, file: Document) -> bool:
@@ -111,7 +135,7 @@ def _is_named(problem: Problem, file: Document) -> bool:
     return int(part[2]) < len(getattr(file, part[1]))
 
 
-def _by_name(problem: Problem, document: Document) -> Problem:
+def by_name(problem: Problem, document: Document) -> Problem:
     """A problem with its part's name instead of its position: ``apis.orders.routes[0]``."""
     part = _PART.match(problem.path)
     if part is None:

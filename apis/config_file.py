@@ -87,6 +87,9 @@ def _plain_numbers(data: Any) -> Any:
     return data
 
 
+_REFERENCE = frozenset({"env", "file", "keep", "changed", "sha256"})
+
+
 class _Dumper(yaml.CSafeDumper):
     """Block style, short lists of plain values on one line, no aliases."""
 
@@ -99,10 +102,16 @@ def _list(dumper: _Dumper, items: list[Any]) -> yaml.Node:
     return dumper.represent_sequence("tag:yaml.org,2002:seq", items, flow_style=flow)
 
 
+def _mapping(dumper: _Dumper, members: dict[str, Any]) -> yaml.Node:
+    flow = bool(members) and members.keys() <= _REFERENCE
+    return dumper.represent_mapping("tag:yaml.org,2002:map", members, flow_style=flow)
+
+
 def _text(dumper: _Dumper, text: str) -> yaml.Node:
     style = "|" if "\n" in text else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
+_Dumper.add_representer(dict, _mapping)
 _Dumper.add_representer(list, _list)
 _Dumper.add_representer(str, _text)

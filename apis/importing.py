@@ -9,7 +9,7 @@ routes that persist are kept.
 from dataclasses import dataclass
 
 from apis import openapi
-from apis.apply import Outcome, Refused, allowed_networks, change, new_problems
+from apis.apply import Outcome, Refused, allowed_networks, by_name, change, new_problems
 from apis.config import ApiConfig, Document, RouteConfig, TargetConfig, UpstreamConfig
 from apis.syntax import template_shape
 from apis.validation import NO_IDENTITY, problems
@@ -48,20 +48,18 @@ def import_api(order: Import, *, dry_run: bool) -> tuple[Outcome, bool]:
         api = fresh if old is None else _updated(old, fresh)
         others = tuple(api for api in stored.apis if api.name != order.name)
         merged = stored.model_copy(update={"apis": (api, *others)})
-        found = problems(merged, allowed_networks())
-        closed = any(problem.message == NO_IDENTITY for problem in _of_import(found))
-        refusing = [problem for problem in found if problem.message != NO_IDENTITY]
-        refused = new_problems(stored, merged, refusing)
+        closed = any(_is_closed(problem) for problem in problems(merged, allowed_networks()))
+        refused = [p for p in new_problems(stored, merged) if not _is_closed(p)]
         if refused:
-            raise Refused(refused)
+            raise Refused(by_name(problem, merged) for problem in refused)
         return merged
 
     return change(wanted, dry_run=dry_run), closed
 
 
-def _of_import(found: list[Problem]) -> list[Problem]:
-    """The problems of the first API: there the imported one was put."""
-    return [problem for problem in found if problem.path.startswith("apis[0]")]
+def _is_closed(problem: Problem) -> bool:
+    """Whether it says that nobody may call a route of the imported API, which stands first."""
+    return problem.message == NO_IDENTITY and problem.path.startswith("apis[0]")
 
 
 def _updated(old: ApiConfig, fresh: ApiConfig) -> ApiConfig:
