@@ -22,7 +22,7 @@ _CLOSED = """\
 Nothing says yet who may call {api}: its routes answer 503 misconfigured until an identity policy
 is attached. Attach one to the API in the console, or in a file:
 1. python manage.py export_config > gatehouse.yaml
-2. below "name: {api}" add "policies: [{{jwt: {{providers: [NAME]}}}}]" (for all: "[{{public: {{}}}}]")
+2. below "name: {api}" add  policies: [{{jwt: {{providers: [NAME]}}}}]  (public: {{}} for everybody)
 3. python manage.py apply_config gatehouse.yaml"""
 
 
