@@ -151,7 +151,7 @@ class Http1Protocol(asyncio.Protocol):
         self._message.target += part
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._fields.append((name.lower(), value))
+        self._fields.append((name.lower(), value.rstrip(b" \t")))  # llhttp strips in front only
 
     def on_headers_complete(self) -> None:
         message = self._message

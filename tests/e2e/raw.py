@@ -114,6 +114,10 @@ class Client:
         event = self._event(time.monotonic() + deadline)
         return event if isinstance(event, bytes) else b""
 
+    def rest(self, deadline: float = DEADLINE) -> bytes:
+        """All the content that is left. Raises ``NoAnswer`` or ``Violation`` when it is cut."""
+        return b"".join(iter(lambda: self.chunk(deadline), b""))
+
     def answer(self, deadline: float = DEADLINE) -> Answer:
         """The next whole answer. Raises ``NoAnswer``, ``Violation``."""
         until = time.monotonic() + deadline
