@@ -1,0 +1,50 @@
+"""From a target's host to the addresses the gateway may connect to (SSRF rule, promise S1)."""
+
+import asyncio
+import socket
+
+from apis.gateway.upstream import UpstreamUnreachable
+from policies.core.addresses import Networks, refusal
+
+_CACHED_FOR = 5.0  # seconds
+
+
+class Resolver:
+    """Resolves one host and port. Looked up at most every 5 seconds, once for all who wait.
+
+    Every address is judged, and connections go to the judged address itself, so that a name
+    cannot lead elsewhere between check and use.
+    """
+
+    def __init__(self, host: str, port: int, allowed: Networks) -> None:
+        self._host = host
+        self._port = port
+        self._allowed = allowed
+        self._addresses: list[str] = []
+        self._expires = 0.0
+        self._lookup = asyncio.Lock()
+
+    async def addresses(self) -> list[str]:
+        """The permitted addresses, at least one, in the resolver's order.
+
+        Raises ``UpstreamUnreachable`` when the name has none, or none that is permitted.
+        """
+        loop = asyncio.get_running_loop()
+        async with self._lookup:
+            if loop.time() >= self._expires:
+                self._addresses = await self._resolve(loop)
+                self._expires = loop.time() + _CACHED_FOR
+        return self._addresses
+
+    async def _resolve(self, loop: asyncio.AbstractEventLoop) -> list[str]:
+        try:
+            found = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            raise UpstreamUnreachable(f"{self._host} cannot be resolved") from error
+        addresses = list(dict.fromkeys(str(item[4][0]) for item in found))
+        refusals = {address: refusal(address, self._allowed) for address in addresses}
+        permitted = [address for address in addresses if refusals[address] is None]
+        if not permitted:
+            reasons = "; ".join(f"{address}: {reason}" for address, reason in refusals.items())
+            raise UpstreamUnreachable(f"{self._host} must not be connected to: {reasons}")
+        return permitted

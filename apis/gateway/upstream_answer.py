@@ -1,0 +1,264 @@
+"""The answers of one upstream connection, from bytes: no socket, no clock.
+
+Rules of this file.
+1. Every head, interim ones included, gets a parser of its own; the final one's goes on through
+   chunked content. Content-Length, HEAD, 204, 304 and content until the close are counted here.
+   So nothing of one message (a trailer, a length) can reach the next.
+2. It is stricter than llhttp: a length or a coding that can be doubted makes the answer invalid
+   instead of being guessed (RFC 9112 6.3), for what one reader lets pass another reads otherwise.
+3. Whatever follows a message is noticed and makes the connection unusable.
+4. Parser callbacks only fill values.
+"""
+
+from collections.abc import Callable
+
+import httptools
+
+from apis.gateway.stream import Stream
+from apis.gateway.upstream import UpstreamInvalid
+from policies.core.values import Field
+
+MAX_HEAD = 64 * 1024  # bytes, also of chunk lines and trailers without content between them
+MAX_FIELDS = 200
+MAX_INTERIM = 16
+
+CHUNKED = -1
+UNTIL_CLOSE = -2
+
+_END_OF_HEAD = b"\r\n\r\n"
+_BODYLESS = frozenset((204, 304))
+_MAX_DIGITS = 18
+# Visible characters, space, tab, obs-text (RFC 9110 5.5), and CRLF, whose place llhttp checks.
+_HEAD_BYTES = bytes([0x09, 0x0A, 0x0D, *range(0x20, 0x7F), *range(0x80, 0x100)])
+
+Interim = Callable[[int, list[Field]], None]
+
+
+class AnswerReader:
+    """Reads one answer after the other; ``expect`` begins each.
+
+    ``status`` is 0 until the final head is there; then ``fields`` and ``length`` (the declared
+    Content-Length or None) are those of the answer. Its content is ``content`` when all of it came
+    with the head, else it goes through ``stream``. After a 101, ``rest`` is what came behind it.
+    """
+
+    # Callbacks that httptools looks for and that are not needed here.
+    on_status = on_chunk_header = on_chunk_complete = None
+
+    _parser: httptools.HttpResponseParser
+    _method: str
+    _upgrade: bytes | None
+    _on_interim: Interim
+    _take: Callable[[bytes], None]
+    stream: Stream
+
+    def __init__(self, flow: Callable[[], None]) -> None:
+        """``flow`` is called when the reader of the content made room."""
+        self._flow = flow
+        self.ended = True  # no answer is under way
+        self.reusable = False  # the connection may carry another exchange
+
+    def expect(self, method: str, upgrade: bytes | None, on_interim: Interim) -> None:
+        """The next bytes answer a request with this method, asking for this upgrade."""
+        self._method = method
+        self._upgrade = upgrade
+        self._on_interim = on_interim
+        self._interims = 0
+        self.status = 0
+        self.length: int | None = None
+        self.content: bytes | None = None
+        self.rest = b""
+        self.ended = False
+        self._await_head()
+
+    def feed(self, data: bytes) -> None:
+        """Bytes of the answer; not to be called after ``ended``. Raises ``UpstreamInvalid``."""
+        self._take(data)
+
+    @property
+    def begun(self) -> bool:
+        """Something of the answer has arrived."""
+        return bool(self.status or self._head or self._interims)
+
+    @property
+    def endless(self) -> bool:
+        """The content's end is not known beforehand, as in a stream of events."""
+        kind = dict(self.fields).get(b"content-type", b"")
+        return self._size < 0 or kind.lower().startswith(b"text/event-stream")
+
+    def whole(self) -> bytes:
+        """The content of an answer that ended before anybody read of it."""
+        return self.stream.take() if self.content is None else self.content
+
+    def eof(self) -> None:
+        """The upstream closed its side. Raises ``UpstreamInvalid`` if that cuts the answer off."""
+        if self.status == 0 or self._size != UNTIL_CLOSE:
+            raise UpstreamInvalid("the answer was cut off")
+        self._end(reusable=False)
+
+    # Heads
+
+    def _await_head(self) -> None:
+        self._parser = httptools.HttpResponseParser(self)
+        self._head = b""  # what has come of it, when that is not all
+        self._headed = self._keep_alive = self._complete = self._excess = False
+        self.fields: list[Field] = []
+        self._size = 0
+        self._take = self._take_head
+
+    def _take_head(self, data: bytes) -> None:
+        held = len(self._head)
+        head = self._head + data if held else data
+        end = head.find(_END_OF_HEAD, max(held - 3, 0)) + 4
+        whole = end != 3
+        try:
+            self._parser.feed_data(data[: end - held] if whole else data)
+        except httptools.HttpParserUpgrade:
+            pass  # a 101: what follows is not HTTP
+        except httptools.HttpParserError as error:
+            raise UpstreamInvalid(f"the answer is malformed: {error}") from None
+        if (end if whole else len(head)) > MAX_HEAD:
+            raise UpstreamInvalid("the answer's head is too large")
+        if whole:
+            self._on_head(head[:end], head[end:])
+        else:
+            self._head = head
+
+    def _on_head(self, head: bytes, rest: bytes) -> None:
+        check_head(head, self.fields)
+        status = self._parser.get_status_code()
+        if status >= 200:
+            self._on_final(status, head, rest)
+        elif status == 101:
+            self._on_switch(rest)
+        else:
+            self._on_informational(status, rest)
+
+    def _on_informational(self, status: int, rest: bytes) -> None:
+        """An interim answer (RFC 9110 15.2); a 100 is for us, and the body is sent anyway."""
+        self._interims += 1
+        if status < 100 or self._interims > MAX_INTERIM:
+            raise UpstreamInvalid("the upstream gives invalid or too many interim answers")
+        if status != 100:
+            self._on_interim(status, self.fields)
+        self._await_head()
+        if rest:
+            self._take_head(rest)
+
+    def _on_switch(self, rest: bytes) -> None:
+        """101 (RFC 9110 7.8): only to the protocol that was asked for."""
+        protocol = dict(self.fields).get(b"upgrade", b"")
+        if self._upgrade is None or protocol.lower() != self._upgrade.lower():
+            raise UpstreamInvalid("the upstream switched to a protocol nobody asked for")
+        self.status = 101
+        self.rest = rest
+        self._end(reusable=False)
+
+    def _on_final(self, status: int, head: bytes, rest: bytes) -> None:
+        size, self.length = framing(self._method, status, head, self.fields)
+        self.status = status
+        if len(rest) >= size >= 0:
+            self.content = rest[:size]
+            self._end(reusable=len(rest) == size)
+            return
+        self.stream = Stream(self._flow)
+        self._size = self._left = size
+        self._overhead = 0
+        if size == CHUNKED:
+            self._take = self._take_chunked
+        elif size == UNTIL_CLOSE:
+            self._take = self.stream.feed
+        else:
+            self._take = self._take_sized
+        if rest:
+            self._take(rest)
+
+    # Content
+
+    def _take_sized(self, data: bytes) -> None:
+        left = self._left
+        self._left -= len(data)
+        if self._left > 0:
+            self.stream.feed(data)
+        else:
+            self.stream.feed(data[:left])
+            self._end(reusable=self._left == 0)
+
+    def _take_chunked(self, data: bytes) -> None:
+        self._overhead += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            if not self._complete:
+                raise UpstreamInvalid(f"the answer's content is malformed: {error}") from None
+            self._excess = True
+        if self._complete:
+            self._end(reusable=not self._excess)
+        elif self._overhead > MAX_HEAD:
+            raise UpstreamInvalid("the answer's chunk lines or trailers are too large")
+
+    def _end(self, reusable: bool) -> None:
+        self.ended = True
+        self.reusable = reusable and self._keep_alive
+        if self.content is None and self.status != 101:
+            self.stream.end()
+
+    # Called by the parser
+
+    def on_message_begin(self) -> None:
+        self._excess = self._complete
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._headed:  # later ones are trailers, which are dropped
+            self.fields.append((name.lower(), value.rstrip(b" \t")))
+
+    def on_headers_complete(self) -> None:
+        if not self._headed:
+            self._headed = True
+            self._keep_alive = self._parser.should_keep_alive()
+
+    def on_body(self, chunk: bytes) -> None:
+        if not self._complete:
+            self._overhead = 0
+            self.stream.feed(chunk)
+
+    def on_message_complete(self) -> None:
+        self._complete = True
+
+
+def check_head(head: bytes, fields: list[Field]) -> None:
+    """Refuse what llhttp lets pass. Raises ``UpstreamInvalid``."""
+    if not head.startswith(b"HTTP/1."):
+        raise UpstreamInvalid("the answer is not HTTP/1.1")
+    if len(fields) > MAX_FIELDS:
+        raise UpstreamInvalid("the answer has too many header lines")
+    if head.translate(None, _HEAD_BYTES):
+        raise UpstreamInvalid("the answer's head holds control characters")
+
+
+def framing(method: str, status: int, head: bytes, fields: list[Field]) -> tuple[int, int | None]:
+    """How many bytes of content follow a final head, and the Content-Length it declares.
+
+    The first is ``CHUNKED`` or ``UNTIL_CLOSE`` where only the content itself tells. ``head`` is
+    what ``fields`` were parsed from; llhttp has refused a repeated Content-Length. Raises
+    ``UpstreamInvalid`` for what is ambiguous.
+    """
+    if status > 599:
+        raise UpstreamInvalid("the answer's status is not one of HTTP")
+    size, declared = UNTIL_CLOSE, None
+    index = dict(fields)
+    length = index.get(b"content-length")
+    if length is not None:
+        if not length.isdigit() or len(length) > _MAX_DIGITS:
+            raise UpstreamInvalid("the answer's Content-Length is not a number")
+        size = declared = int(length)
+    coding = index.get(b"transfer-encoding")
+    if coding is not None:
+        if length is not None or head.startswith(b"HTTP/1.0"):
+            raise UpstreamInvalid("the answer cannot have Transfer-Encoding")
+        if coding.lower() != b"chunked" or [f[0] for f in fields].count(b"transfer-encoding") != 1:
+            raise UpstreamInvalid("the answer's transfer coding is not chunked")
+        size = CHUNKED
+    if method == "HEAD" or status in _BODYLESS:
+        size = 0
+    return size, declared
