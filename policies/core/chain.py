@@ -118,7 +118,7 @@ class Chain:
             decision = check(call)
             if awaits:
                 decision = await cast(Awaitable[Decision], decision)
-            verdicts.append(_verdict(attached, cast(Decision, decision), call))
+            verdicts.append(_verdict(attached, _decided(decision, attached), call))
             if decision is not PASS and enforced:
                 break
         return verdicts
@@ -145,13 +145,19 @@ class Chain:
         self, decision: Decision, enforced: bool, attached: Attached, call: Call
     ) -> Decision | None:
         """What a decision other than PASS means: the end, or a line in the report."""
-        if not isinstance(decision, (Deny, Answer)):
-            raise TypeError(f"policy {attached.name!r} returned {type(decision).__name__}")
+        decision = _decided(decision, attached)
         if enforced:
             return decision
         if isinstance(decision, Deny):
             self.on_report(attached.name, call, decision)
         return None
+
+
+def _decided(decision: object, attached: Attached) -> Decision:
+    """The decision, if it is one. Anything else is a defect, and nothing passes by a defect."""
+    if decision is PASS or isinstance(decision, Deny | Answer):
+        return decision
+    raise TypeError(f"policy {attached.name!r} returned {type(decision).__name__}")
 
 
 def _verdict(attached: Attached, decision: Decision, call: Call) -> Verdict:
@@ -185,7 +191,7 @@ class Identify(Policy):
             if presented is False:
                 continue
             if presented is not True:
-                return presented
+                return _refused(presented)
             if chosen is not None:
                 return _AMBIGUOUS
             chosen = policy
@@ -193,7 +199,7 @@ class Identify(Policy):
         if isinstance(identity, Identity):
             call.identity = identity
             return PASS
-        return identity
+        return _refused(identity)
 
     def describe(self, call: Call) -> str:
         identity = call.identity
@@ -201,6 +207,13 @@ class Identify(Policy):
             return "anyone may call this route"
         issuer = f" of {identity.issuer}" if identity.issuer else ""
         return f"{identity.kind} credential of subject {identity.subject!r}{issuer} is valid"
+
+
+def _refused(answer: object) -> Deny:
+    """What an identity policy says that is neither an identity nor ``True`` must refuse."""
+    if isinstance(answer, Deny):
+        return answer
+    raise TypeError(f"an identity policy returned {type(answer).__name__}")
 
 
 def compile_chain(
