@@ -113,10 +113,10 @@ class Guide:
 TOKEN=$({token} {gateway}/auth/demo/token | {member})
 
 # 2. Call the demo API with it.
-curl -i -H "Authorization: Bearer $TOKEN" {gateway}/orders/items
+curl -s -i -H "Authorization: Bearer $TOKEN" {gateway}/orders/items
 
 # 3. Without a token the call is refused.
-curl -i {gateway}/orders/items
+curl -s -i {gateway}/orders/items
 
 # 4. Open the console. The password is made anew at each start of the demo.
 #    address:            http://{self._console}/admin/

@@ -8,11 +8,12 @@ when the worker ends. Tasks live in their own apps as ``shared_task``.
 
 import os
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from urllib.parse import urlsplit
 
 from celery import Celery
-from celery.beat import EmbeddedService, Scheduler
+from celery.beat import Scheduler, Service
 from celery.signals import worker_ready
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gatewaysite.settings")
@@ -32,7 +33,7 @@ def broker_settings(environment: Environment) -> dict[str, Any]:
 
     The file broker is for one machine: its folders are made here, for this user alone.
     """
-    url = environment.broker_url or "filesystem://"
+    url = environment.broker_url or "filesystem://localhost"
     if urlsplit(url).scheme != "filesystem":
         return {"broker_url": url}
     folder = Path(urlsplit(url).path or environment.data_dir.absolute() / "broker")
@@ -40,7 +41,7 @@ def broker_settings(environment: Environment) -> dict[str, Any]:
     for needed in (folder, messages, control):
         needed.mkdir(mode=0o700, parents=True, exist_ok=True)
     return {
-        "broker_url": "filesystem://",
+        "broker_url": "filesystem://localhost",
         "broker_transport_options": {
             "data_folder_in": str(messages),
             "data_folder_out": str(messages),
@@ -85,10 +86,10 @@ def run() -> int:
         without_heartbeat=True,
         without_mingle=True,
     )
-    beat = EmbeddedService(app, thread=True, scheduler_cls=Scheduler)
-    beat.start()
+    beat = Service(app, max_interval=1, scheduler_cls=Scheduler)  # stops within a second
+    Thread(target=beat.start, name="beat", daemon=True).start()
     try:
         worker.start()
     finally:
-        beat.stop()
+        beat.stop(wait=True)
     return int(worker.exitcode or 0)

@@ -3,9 +3,11 @@
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from gatewaysite.environment import EnvironmentInvalid
+
 
 def database_settings(url: str) -> dict[str, Any]:
-    """Settings of one database. Raises ``ValueError`` for another scheme."""
+    """Settings of one database. Raises ``EnvironmentInvalid`` for another scheme."""
     parts = urlsplit(url)
     if parts.scheme == "sqlite":
         return {
@@ -28,4 +30,6 @@ def database_settings(url: str) -> dict[str, Any]:
             "PORT": str(parts.port or ""),
             "OPTIONS": {"pool": {"min_size": 1, "max_size": 8, "timeout": 5}, **options},
         }
-    raise ValueError("GATEHOUSE_DATABASE_URL must begin with sqlite:// or postgresql://")
+    raise EnvironmentInvalid(
+        "GATEHOUSE_DATABASE_URL: it must begin with sqlite:// or postgresql://"
+    )

@@ -13,6 +13,7 @@ from pathlib import Path
 from django.conf import settings
 
 from gatewaysite.environment import Environment
+from policies.stores.open import open_backend
 
 MIN_KEY_LENGTH = 16
 _OTHERS = stat.S_IRWXO
@@ -59,6 +60,10 @@ def _django_problems(environment: Environment) -> Iterator[str]:
 def _process_problems(environment: Environment) -> Iterator[str]:
     if importlib.util.find_spec("httptools") is None:
         yield "httptools is missing: it parses HTTP; install the locked requirements again"
+    try:
+        open_backend(environment.state)
+    except ValueError as error:
+        yield f"GATEHOUSE_STATE_URL: {error}"
     if environment.state.startswith("memory:") and environment.worker_count > 1:
         yield (
             f"GATEHOUSE_STATE_URL: memory:// counts for each of the {environment.worker_count} "

@@ -87,9 +87,14 @@ class State(Protocol):
 class TokenProvider(Protocol):
     """One OpenID provider as a policy sees it: its name, issuer and own audiences."""
 
-    name: str
-    issuer: str
-    audiences: frozenset[str]
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def issuer(self) -> str: ...
+
+    @property
+    def audiences(self) -> frozenset[str]: ...
 
 
 class Tokens(Protocol):

@@ -20,6 +20,8 @@ LINES = {"Content-Type": "application/x-www-form-urlencoded"}
 @pytest.fixture(scope="module")
 def console() -> Iterator[ConsoleProcess]:
     process = ConsoleProcess()
+    (process.data_dir / "static").mkdir()
+    (process.data_dir / "static" / "console.css").write_text("body {}")
     process.start()
     yield process
     process.stop()
@@ -28,7 +30,7 @@ def console() -> Iterator[ConsoleProcess]:
 
 @pytest.mark.parametrize(
     "path",
-    ["/admin/", "/admin/login/", "/", "/static/admin/css/base.css", "/auth", "/auth/../admin/",
+    ["/admin/", "/admin/login/", "/", "/static/console.css", "/auth", "/auth/../admin/",
      "/auth/%2e%2e/admin/", "//auth/demo/token", "/AUTH/demo/token", "/auth/demo/token/",
      "/auth/demo/token%0a", "/auth/demo", "/auth/a/b/token"],
 )  # fmt: skip
@@ -50,6 +52,7 @@ def test_A3_the_console_serves_no_auth(console: ConsoleProcess) -> None:
 
 def test_the_console_serves_the_admin_to_its_own_names_only(console: ConsoleProcess) -> None:
     assert console.console("GET", "/admin/login/").status == 200
+    assert console.console("GET", "/static/console.css").content == b"body {}"
     assert console.console("GET", "/admin/login/", {"Host": "evil.example"}).status == 400
     forwarded = {"X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "https"}
     reply = console.console("GET", "/admin/", forwarded)
@@ -121,7 +124,11 @@ def test_the_socket_is_for_this_user_alone(console: ConsoleProcess) -> None:
     assert stat.S_IMODE(mode) == 0o600
 
 
-def test_sigterm_lets_a_running_request_end_and_removes_the_socket() -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_lets_a_running_request_end_and_removes_the_socket(
+    number: signal.Signals,
+) -> None:
+    """A second signal changes nothing."""
     process = ConsoleProcess(drain_timeout="10")
     process.start()
     head = (
@@ -134,10 +141,11 @@ def test_sigterm_lets_a_running_request_end_and_removes_the_socket() -> None:
         # Answered after it, so the first one is being served when the signal comes.
         assert process.private("POST", "/auth/demo/token", b"", LINES).status == 404
         assert process.process is not None
-        os.kill(process.process.pid, signal.SIGTERM)
-        os.kill(process.process.pid, signal.SIGTERM)
+        os.kill(process.process.pid, number)
         while process.socket.exists() and _accepts(process.socket):
             threading.Event().wait(0.01)
+        os.kill(process.process.pid, number)
+        assert process.process.running()
         connection.settimeout(10)
         connection.sendall(b"cd")
         assert connection.recv(100).startswith(b"HTTP/1.1 404 ")

@@ -1,0 +1,221 @@
+"""Compiles a configuration document into a routing table. Models describe; this builds.
+
+Pure apart from opening sealed secrets: the same document and the same carriers give the same
+table. What is broken refuses and does not vanish: a route that cannot be compiled stays in the
+table with ``misconfigured`` for the caller and the exact reason in a ``Problem`` for the
+administrator, and every other route is served.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+
+from apis import routing
+from apis.config import ApiConfig, Document, RouteConfig, TlsConfig, UpstreamConfig
+from apis.precedence import effective_policies, route_name, whole_api
+from policies.core.chain import Attached, compile_chain
+from policies.core.config import Problem
+from policies.core.policy import IdentityPolicy, Policy
+from policies.core.services import Services
+from policies.core.values import Call, Deny
+from policies.entries import PolicyEntry
+from policies.references import Opener
+from policies.registry import KINDS
+from policies.secrets import SecretUnreadable
+from policies.urls import web_address
+
+_REFUSAL = Deny("misconfigured", "This route is misconfigured; its operator has been told why.")
+# A policy's or an upstream's constructor says with these that it cannot be built.
+_BROKEN = (ValueError, KeyError, OSError, SecretUnreadable)
+
+
+@dataclass(frozen=True, slots=True)
+class Compiler:
+    """What a compilation needs beside the document.
+
+    ``carrier`` gives the live upstream of a spec, the same one for an equal spec;
+    ``private_networks`` are the CIDRs an upstream may stand in beside public addresses;
+    ``builtin`` are Gatehouse's own routes, served under every host.
+    """
+
+    services: Services
+    carrier: Callable[[routing.UpstreamSpec], routing.Carrier]
+    opener: Opener
+    on_report: Callable[[str, Call, Deny], None]
+    private_networks: tuple[str, ...] = ()
+    builtin: tuple[routing.Route, ...] = ()
+
+
+def compile_table(
+    document: Document, compiler: Compiler, generation: int
+) -> tuple[routing.RoutingTable, list[Problem]]:
+    """The table of a document, and what is wrong with single routes.
+
+    Raises ``ValueError`` when two routes have the same host, path and method.
+    """
+    build = _Build(document, compiler)
+    apis = [_CompiledApi(build, number, api) for number, api in enumerate(document.apis)]
+    identity_names = frozenset(name for api in apis for name in api.identity_names)
+    pairs = [pair for api in apis for pair in api.routes(identity_names)]
+    hosts = tuple(sorted({"*", *(host for api in document.apis for host in api.hosts)}))
+    pairs += [(hosts, route) for route in compiler.builtin]
+    return routing.RoutingTable(pairs, generation), build.problems
+
+
+@dataclass(slots=True)
+class _Build:
+    """One compilation: its input, the policies made so far, and the problems found."""
+
+    document: Document
+    compiler: Compiler
+    problems: list[Problem] = field(default_factory=list)
+    _made: dict[tuple[str, int], Policy] = field(default_factory=dict)
+
+    def policy(self, entry: PolicyEntry, scope: str) -> Policy:
+        """The one instance of a policy attached at ``scope``, shared by the routes below it.
+
+        Raises what its constructor raises.
+        """
+        key = (scope, id(entry))
+        policy = self._made.get(key)
+        if policy is None:
+            services = replace(self.compiler.services, scope=scope, name=entry.name)
+            policy = self._made[key] = KINDS[entry.kind](entry.config, services)
+        return policy
+
+
+@dataclass(slots=True)
+class _Draft:
+    """One route before header names of the whole table are known."""
+
+    config: RouteConfig
+    name: str
+    attached: tuple[Attached, ...] = ()
+    problem: str = ""
+
+
+class _CompiledApi:
+    """One API: its upstream, and the policies of each of its routes."""
+
+    def __init__(self, build: _Build, number: int, config: ApiConfig) -> None:
+        self._build = build
+        self._config = config
+        self._place = f"apis[{number}]"
+        self._carrier: routing.Carrier | None = None
+        self._problem = ""
+        try:
+            self._carrier = build.compiler.carrier(upstream_spec(config.upstream, build.compiler))
+        except _BROKEN as error:
+            self._problem = f"upstream: {_reason(error)}"
+        self._drafts = [self._draft(route) for route in config.routes or (whole_api(),)]
+
+    def _draft(self, route: RouteConfig) -> _Draft:
+        draft = _Draft(route, route_name(self._config.name, route))
+        try:
+            draft.attached = tuple(self._attached(route))
+        except _BROKEN as error:
+            draft.problem = _reason(error)
+        return draft
+
+    def _attached(self, route: RouteConfig) -> Iterator[Attached]:
+        everywhere = self._build.document.policies
+        for entry, scope in effective_policies(everywhere, self._config, route):
+            if entry.mode == "off":
+                continue
+            try:
+                policy = self._build.policy(entry, scope)
+            except _BROKEN as error:
+                raise ValueError(f"{entry.title}: {_reason(error)}") from error
+            yield Attached(policy, entry.title, entry.mode)
+
+    @property
+    def _policies(self) -> list[Policy]:
+        return [item.policy for draft in self._drafts for item in draft.attached]
+
+    @property
+    def identity_names(self) -> frozenset[bytes]:
+        """The header names in which this API's upstream is told who calls."""
+        return frozenset(name for policy in self._policies for name in policy.sets)
+
+    def routes(
+        self, identity_names: frozenset[bytes]
+    ) -> Iterator[tuple[tuple[str, ...], routing.Route]]:
+        """Every route with its hosts. ``identity_names`` are those of the whole table."""
+        identities = [p for p in self._policies if isinstance(p, IdentityPolicy)]
+        # What proves the caller on one route of an API must not reach its upstream on another.
+        consumed = frozenset(name for policy in identities for name in policy.consumes)
+        cookies = frozenset(name for policy in identities for name in policy.cookies)
+        stripped = identity_names | consumed | {b"authorization"}
+        for number, draft in enumerate(self._drafts):
+            yield self._config.hosts, self._route(draft, number, stripped, cookies)
+
+    def _route(
+        self, draft: _Draft, number: int, stripped: frozenset[bytes], cookies: frozenset[str]
+    ) -> routing.Route:
+        config = self._config
+        passed = frozenset(name for item in draft.attached for name in item.policy.passes)
+        route = routing.Route(
+            name=draft.name,
+            api=config.name,
+            base_path=config.base_path,
+            template=draft.config.path,
+            methods=frozenset(draft.config.methods),
+            strip_base_path=config.strip_base_path,
+            websocket=draft.config.websocket,
+            strip_fields=stripped - passed,
+            strip_cookies=cookies,
+        )
+        problem = draft.problem or self._problem
+        if not problem:
+            try:
+                chain = compile_chain(draft.attached, self._build.compiler.on_report)
+                return replace(route, chain=chain, carrier=self._carrier)
+            except ValueError as error:
+                problem = _reason(error)
+        path = f"{self._place}.routes[{number}]" if config.routes else self._place
+        self._build.problems.append(Problem(path=path, message=f"{route.name}: {problem}"))
+        return replace(route, refusal=_REFUSAL)
+
+
+def _reason(error: Exception) -> str:
+    """What to tell the administrator; a ``KeyError`` shows its key without quotes."""
+    return str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+
+
+def upstream_spec(config: UpstreamConfig, compiler: Compiler) -> routing.UpstreamSpec:
+    """The upstream as the data plane takes it. Raises ``ValueError``, ``SecretUnreadable``."""
+    return routing.UpstreamSpec(
+        targets=tuple(_target(target.url, target.weight) for target in config.targets),
+        connect_timeout=config.connect_timeout,
+        read_timeout=config.read_timeout,
+        write_timeout=config.write_timeout,
+        total_timeout=config.total_timeout,
+        idle_timeout=config.idle_timeout,
+        host=config.host,
+        tls=_tls(config.tls, compiler.opener),
+        retries=config.retries,
+        health=routing.Health(**config.health.model_dump()) if config.health else None,
+        breaker=routing.Breaker(**config.breaker.model_dump()) if config.breaker else None,
+        private_networks=compiler.private_networks,
+    )
+
+
+def _target(url: str, weight: int) -> routing.Target:
+    address = web_address(url)
+    return routing.Target(
+        host=address.host,
+        port=address.port,
+        secure=address.scheme == "https",
+        path=address.path.rstrip("/"),
+        weight=weight,
+    )
+
+
+def _tls(config: TlsConfig | None, opener: Opener) -> routing.Tls:
+    if config is None:
+        return routing.Tls()
+    return routing.Tls(
+        ca=config.ca.text if config.ca else None,
+        cert=config.cert.text if config.cert else None,
+        key=config.key.reveal(opener) if config.key else None,
+        server_name=config.server_name,
+    )

@@ -1,0 +1,183 @@
+"""One worker's world: what its tables are compiled against, and how one is put in force.
+
+The order of a change: the document is read, the whole new table is built beside the one in
+force, and then, in one step of the event loop, providers and table are replaced. What cannot
+be built changes nothing (F6).
+"""
+
+import hashlib
+import logging
+import time
+from dataclasses import dataclass, replace
+from ipaddress import ip_network
+from typing import Any
+
+from apis.config import Document
+from apis.gateway.balance import Upstreams
+from apis.gateway.limits import Limits
+from apis.gateway.observe import AccessLog, Metrics, Observer
+from apis.live import Live
+from apis.routing import Route, RoutingTable, Target, UpstreamSpec
+from apis.snapshot import Compiler, compile_table
+from gatewaysite.environment import Environment
+from oidc_clients.keystore import KeyStore
+from oidc_clients.models import ProviderKey
+from oidc_clients.provider import ProviderSpec
+from oidc_clients.specs import provider_spec
+from oidc_clients.tokens import ProviderTokens
+from policies.core.chain import Attached, compile_chain
+from policies.core.config import PolicyConfig, Problem, location
+from policies.core.services import Services, State
+from policies.core.values import Call, Deny
+from policies.kinds.public import Public
+from policies.secrets import Keyring, SecretUnreadable
+from policies.stores.memory import MemoryState
+
+logger = logging.getLogger(__name__)
+
+_ANY_NETWORK = ("0.0.0.0/0", "::/0")  # for our own console, whose address the operator gave
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A complete generation, not yet in force."""
+
+    table: RoutingTable
+    providers: tuple[ProviderSpec, ...]
+    problems: tuple[Problem, ...]
+
+
+class NextTokens:
+    """Token verification as it will be once the providers of one generation are in force."""
+
+    def __init__(self, tokens: ProviderTokens) -> None:
+        self._specs: dict[str, ProviderSpec] = {}
+        self._refused: dict[str, str] = {}
+        self.verify = tokens.verify
+
+    def add(self, spec: ProviderSpec) -> None:
+        self._specs[spec.name] = spec
+
+    def refuse(self, name: str, reason: str) -> None:
+        """The provider exists but cannot be used."""
+        self._refused[name] = reason
+
+    def provider(self, name: str) -> ProviderSpec | None:
+        """See ``policies.core.services.Tokens``. Raises ``ValueError`` for a refused one."""
+        if name in self._refused:
+            raise ValueError(f"provider {name}: {self._refused[name]}")
+        spec = self._specs[name]
+        return spec if spec.enabled else None
+
+
+class World:
+    """Everything that outlives a generation: state, tokens, upstreams, log, the live table."""
+
+    def __init__(self, environment: Environment, state: State, log: str = "") -> None:
+        """``log`` overrides where the access log is written."""
+        self.environment = environment
+        self.live = Live()
+        self.observer = Observer(
+            AccessLog(log or environment.access_log_target), Metrics(), time.time
+        )
+        self.upstreams = Upstreams()
+        self.keystore = KeyStore(state, time.time)
+        self.tokens = ProviderTokens(self.keystore)
+        self._services = Services(state, self.tokens, time.time, MemoryState())
+
+    def build(self, document: Document, generation: int) -> Built:
+        """A generation, beside the one in force. Raises ``ValueError`` if there can be none."""
+        opener = Keyring.from_settings()
+        tokens, problems = NextTokens(self.tokens), []
+        specs = []
+        for number, config in enumerate(document.providers):
+            try:
+                spec = provider_spec(config, opener, self.environment.allow_private_upstreams)
+            except (ValueError, SecretUnreadable) as error:
+                tokens.refuse(config.name, str(error))
+                problems.append(Problem(path=location(("providers", number)), message=str(error)))
+                continue
+            tokens.add(spec)
+            specs.append(spec)
+        services = replace(self._services, tokens=tokens)
+        compiler = Compiler(
+            services=services,
+            carrier=self.upstreams.carrier,
+            opener=opener,
+            on_report=self._on_report,
+            private_networks=self.environment.allow_private_upstreams,
+            builtin=(self._auth_route(services),),
+        )
+        table, found = compile_table(document, compiler, generation)
+        return Built(table, tuple(specs), (*problems, *found))
+
+    def install(self, built: Built) -> None:
+        """Put a generation in force: one step of the event loop, between two requests."""
+        self.tokens.replace(built.providers)
+        self.live.swap(built.table)
+        carriers = (route.carrier for route in built.table.routes)
+        self.upstreams.retain({carrier.spec for carrier in carriers if carrier is not None})
+
+    def install_keys(self) -> None:
+        """Take up the key sets that the rotation stored. Asks the database."""
+        sets: dict[str, tuple[list[Any], float]] = {}
+        for row in ProviderKey.objects.select_related("provider").order_by("provider", "id"):
+            keys, _ = sets.setdefault(row.provider.name, ([], row.fetched_at.timestamp()))
+            keys.append(row.jwk)
+        for name, (keys, fetched_at) in sets.items():
+            try:
+                self.keystore.install(name, {"keys": keys}, fetched_at)
+            except (KeyError, ValueError) as error:
+                logger.warning("provider %s: its stored keys are not used: %s", name, error)
+
+    def gateway_arguments(self) -> dict[str, Any]:
+        """What the door's ``Gateway`` is made with."""
+        environment = self.environment
+        return {
+            "live": self.live,
+            "observer": self.observer,
+            "clock": time.time,
+            "limits": Limits(
+                header_bytes=environment.max_header_bytes,
+                header_count=environment.max_headers,
+                header_timeout=environment.header_timeout,
+                idle_timeout=environment.idle_timeout,
+                connections=environment.max_connections,
+            ),
+            "trusted_proxies": [ip_network(text) for text in environment.trusted_proxies],
+            "name": pseudonym(environment),
+        }
+
+    def _on_report(self, name: str, call: Call, deny: Deny) -> None:
+        self.observer.reported(name, call, deny.code)
+
+    def _auth_route(self, services: Services) -> Route:
+        """The built-in way to the console process's private listener."""
+        public = Attached(Public(PolicyConfig(), services), "public")
+        return Route(
+            name="gatehouse /auth",
+            api="gatehouse",
+            base_path="/auth",
+            template="/{rest*}",
+            methods=frozenset(),
+            chain=compile_chain([public], self._on_report),
+            carrier=self.upstreams.carrier(auth_spec(self.environment.auth_socket)),
+            strip_base_path=False,
+            internal=True,
+        )
+
+
+def pseudonym(environment: Environment) -> str:
+    """What this installation calls itself in ``Via``: no other one's name, so that gateways
+    can stand behind each other and a loop is still seen (RFC 9110 7.6.3)."""
+    return f"gatehouse-{hashlib.sha256(environment.session_key.encode()).hexdigest()[:8]}"
+
+
+def auth_spec(address: str) -> UpstreamSpec:
+    """The private listener as an upstream: ``unix:/path`` or ``host:port``."""
+    if address.startswith("unix:"):
+        target = Target("localhost", 80, unix=address.removeprefix("unix:"))
+    else:
+        host, _, port = address.rpartition(":")
+        target = Target(host.strip("[]"), int(port))
+    return UpstreamSpec(targets=(target,), retries=0, private_networks=_ANY_NETWORK)
