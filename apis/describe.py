@@ -47,7 +47,7 @@ def describe() -> Document:
         document = Document.model_validate(data, context=STORED)
     except ValidationError as error:
         raise NotDescribable(problems_of(error)) from error
-    apis = tuple(map(_with_operations, document.apis))
+    apis = tuple(_with_operations(at, api) for at, api in enumerate(document.apis))
     return ordered(document.model_copy(update={"apis": apis}))
 
 
@@ -78,13 +78,18 @@ def _apis() -> Any:
     )
 
 
-def _with_operations(api: ApiConfig) -> ApiConfig:
+def _with_operations(at: int, api: ApiConfig) -> ApiConfig:
     if api.routes or api.openapi is None:
         return api
     try:
         return api.model_copy(update={"routes": openapi.routes(api.openapi.text)})
     except openapi.DocumentRefused as error:
-        raise NotDescribable(error.problems) from error
+        raise NotDescribable(
+            [
+                Problem(path=f"apis[{at}].openapi", message=f"in the OpenAPI document: {problem}")
+                for problem in error.problems
+            ]
+        ) from error
 
 
 def _provider(provider: Provider) -> dict[str, Any]:

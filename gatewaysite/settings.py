@@ -17,6 +17,8 @@ ALLOWED_HOSTS = list(ENVIRONMENT.console_hosts)
 ROOT_URLCONF = "gatewaysite.urls"
 ASGI_APPLICATION = "gatewaysite.asgi.application"
 WSGI_APPLICATION = "gatewaysite.wsgi.application"
+# Widgets of our own are rendered from templates/ like every page.
+FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 
 INSTALLED_APPS = [
     "policies",
@@ -24,12 +26,13 @@ INSTALLED_APPS = [
     "apis",
     "gatewaysite",
     "csp",
-    "django.contrib.admin",
+    "gatewaysite.apps.ConsoleConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "django.forms",
 ]
 
 MIDDLEWARE = [

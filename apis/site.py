@@ -1,0 +1,180 @@
+"""The console: Django's admin site with an overview, a judged configuration, throttled sign-in."""
+
+import logging
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.decorators import method_decorator
+from django.views.decorators.cache import never_cache
+
+from apis.apply import allowed_networks
+from apis.config import Document
+from apis.describe import NotDescribable, describe
+from apis.models import Api, AttachedPolicy, Route
+from apis.places import Located, locate
+from apis.rehearsal import broken_routes
+from apis.signin import seconds_to_wait
+from apis.validation import NO_IDENTITY, problems
+from oidc_clients.models import Client, Provider
+from policies.admin import Judgement
+from policies.core.config import Problem
+from policies.core.errors import StateUnavailable
+from policies.models import Generation
+
+logger = logging.getLogger(__name__)
+
+_ORDER = {
+    "apis": ("Api", "Route", "AttachedPolicy", "Upstream"),
+    "oidc_clients": ("Provider", "Client"),
+}
+
+
+class Tile(NamedTuple):
+    """One figure of the overview."""
+
+    figure: object
+    what: str
+    url: str = ""
+    tone: str = ""
+
+
+class Step(NamedTuple):
+    """One step on the way to the first protected API."""
+
+    what: str
+    url: str
+    done: bool
+
+
+class ConsoleSite(admin.AdminSite):
+    """One instance for all pages; Django's ``admin.site`` is it."""
+
+    site_header = "Gatehouse"
+    site_title = "Gatehouse"
+    index_title = "Overview"
+    site_url = None  # what the public listener serves is not this site
+
+    def judgement(self) -> Judgement:
+        """See ``policies.admin``.
+
+        An API may be stored before it says who may call it: until then its routes refuse.
+        """
+        document, found = _judged()
+        refused = [problem for problem in found if problem.message != NO_IDENTITY]
+        return Judgement(refused, whole=document is not None)
+
+    def locate(self, problem: Problem) -> Located:
+        """See ``apis.places``."""
+        return locate(problem)
+
+    def problems(self) -> list[Located]:
+        """Everything that makes routes refuse calls by mistake."""
+        document, found = _judged()
+        if document is not None and all(problem.message == NO_IDENTITY for problem in found):
+            known = {problem.path for problem in found}
+            found += [item for item in broken_routes(document) if item.path not in known]
+        return [locate(problem) for problem in found]
+
+    def index(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> TemplateResponse:
+        """The overview: health at a glance, what to do next, and the way to every page."""
+        found = self.problems()
+        steps = list(_first_steps())
+        context = {
+            "tiles": list(_tiles(len(found))),
+            "problems": found,
+            "steps": steps,
+            "steps_left": not all(step.done for step in steps),
+            **(extra_context or {}),
+        }
+        return super().index(request, context)
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
+        """The models in the order in which one meets them, accounts at the end."""
+        found = super().get_app_list(request, app_label)
+        places = list(_ORDER)
+        found.sort(key=lambda app: (_at(places, app["app_label"]), app["name"]))
+        for app in found:
+            names = _ORDER.get(app["app_label"], ())
+            app["models"].sort(key=lambda model: (_at(names, model["object_name"]), model["name"]))
+        return found
+
+    @method_decorator(never_cache)
+    def login(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Sign in, as often as ``apis.signin`` allows."""
+        if request.method != "POST":
+            return super().login(request, extra_context)
+        try:
+            wait = seconds_to_wait(request)
+        except StateUnavailable as error:
+            logger.error("console sign-in: %s", error)
+            advice = "Attempts cannot be counted at the moment. Try again in a few seconds."
+            return self._not_now(request, 503, "Sign-in is not possible now", advice, 5)
+        if wait:
+            advice = f"Nobody was signed in. Try again in {wait} seconds."
+            return self._not_now(request, 429, "Too many attempts to sign in", advice, wait)
+        return super().login(request, extra_context)
+
+    def _not_now(
+        self, request: HttpRequest, status: int, title: str, advice: str, wait: int
+    ) -> HttpResponse:
+        context = {**self.each_context(request), "title": title, "advice": advice}
+        headers = {"Retry-After": str(wait)}
+        return TemplateResponse(
+            request, "console/throttled.html", context, status=status, headers=headers
+        )
+
+
+def _judged() -> tuple[Document | None, list[Problem]]:
+    """The stored configuration, None where it is none, and what is wrong with it."""
+    try:
+        document = describe()
+    except NotDescribable as error:
+        return None, error.problems
+    return document, problems(document, allowed_networks())
+
+
+def _at(names: Any, name: str) -> int:
+    return names.index(name) if name in names else len(names)
+
+
+def _tiles(broken: int) -> Iterator[Tile]:
+    generation = Generation.all_values().get(Generation.CONFIGURATION, 0)
+    enabled = Provider.objects.filter(enabled=True).count()
+    yield Tile(Api.objects.count(), "APIs", reverse("admin:apis_api_changelist"))
+    yield Tile(Route.objects.count(), "routes", reverse("admin:apis_route_changelist"))
+    yield Tile(enabled, "providers enabled", reverse("admin:oidc_clients_provider_changelist"))
+    yield Tile(Client.objects.count(), "clients", reverse("admin:oidc_clients_client_changelist"))
+    yield Tile(
+        broken,
+        "problem" if broken == 1 else "problems",
+        "#problems" if broken else "",
+        "is-bad" if broken else "is-good",
+    )
+    yield Tile(generation, "configuration generation")
+
+
+def _first_steps() -> Iterator[Step]:
+    """The way to the first protected API."""
+    yield Step(
+        "Register the OpenID provider that issues the tokens",
+        reverse("admin:oidc_clients_provider_add"),
+        Provider.objects.exists(),
+    )
+    yield Step(
+        "Register the API and the upstream it is carried to",
+        reverse("admin:apis_api_add"),
+        Api.objects.exists(),
+    )
+    yield Step(
+        "Attach a policy that says who may call: jwt",
+        reverse("admin:apis_attachedpolicy_add"),
+        AttachedPolicy.objects.exists(),
+    )

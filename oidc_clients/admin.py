@@ -1,0 +1,193 @@
+"""Console pages of who may ask: providers with their keys, clients with theirs."""
+
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.db.models import Count, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils.html import format_html
+from django.views.decorators.cache import never_cache
+
+from oidc_clients.config import ApiKeyConfig
+from oidc_clients.credentials import Peppers, make_api_key, shown_prefix
+from oidc_clients.forms import (
+    ClientForm,
+    IssueKeyForm,
+    ProviderClientForm,
+    ProviderForm,
+    SigningKeyForm,
+)
+from oidc_clients.models import ApiKey, Client, Provider, ProviderClient, ProviderKey, SigningKey
+from policies.admin import ConfigurationAdmin, ReadOnlyInline
+from policies.fields import WRITE_ONLY
+
+PASSWORD_GRANT = (
+    "The password grant is on: people type their password into the application that calls the "
+    "gateway. OAuth 2.0 advises against it (RFC 9700, section 2.4). Prefer authorization_code, "
+    "and take password off the grants when the last application has moved."
+)
+
+
+class ProviderClientInline(admin.StackedInline):  # type: ignore[type-arg]
+    model = ProviderClient
+    form = ProviderClientForm
+    fields = ("client_id", "secret")
+    formfield_overrides = WRITE_ONLY
+    verbose_name = "the gateway's own client at this provider"
+    extra = 0
+    max_num = 1
+
+
+class ProviderKeyInline(ReadOnlyInline):
+    model = ProviderKey
+    fields = ("kid", "shape", "verdict", "reason", "fetched_at")
+    readonly_fields = fields
+    verbose_name_plural = "keys as they were last fetched"
+
+    @admin.display(description="key")
+    def shape(self, key: ProviderKey) -> str:
+        """What kind of key it is; never the key itself, which might hold private members."""
+        names = ("kty", "crv", "alg", "use")
+        return " ".join(str(key.jwk[name])[:32] for name in names if key.jwk.get(name))
+
+    @admin.display(description="verdict")
+    def verdict(self, key: ProviderKey) -> str:
+        if key.admitted:
+            return format_html('<span class="tag good">{}</span>', "admitted")
+        return format_html('<span class="tag bad">{}</span>', "refused")
+
+
+@admin.register(Provider)
+class ProviderAdmin(ConfigurationAdmin):
+    form = ProviderForm
+    inlines = (ProviderClientInline, ProviderKeyInline)
+    list_display = ("name", "issuer", "enabled", "keys_known")
+    list_filter = ("enabled",)
+    search_fields = ("name", "issuer")
+    fieldsets = (
+        (None, {"fields": ("name", "enabled", "issuer")}),
+        ("Tokens", {"fields": ("audiences", "algorithms", "token_types", "leeway")}),
+        ("Token relay", {"fields": ("grants", "scopes")}),
+        (
+            "Keys and claims, where the provider differs",
+            {
+                "classes": ("collapse",),
+                "fields": (
+                    "jwks_uri",
+                    "static_keys",
+                    "audience_claim",
+                    "scope_claim",
+                    "insecure_http",
+                ),
+            },
+        ),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Provider]:
+        admitted = Count("keys", filter=Q(keys__admitted=True))
+        rows: QuerySet[Provider] = super().get_queryset(request)
+        return rows.annotate(good=admitted, known=Count("keys"))
+
+    @admin.display(description="keys admitted")
+    def keys_known(self, provider: Any) -> str:
+        return f"{provider.good} of {provider.known}"
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        if "password" in form.instance.grants:
+            self.message_user(request, PASSWORD_GRANT, messages.WARNING)
+
+
+class SigningKeyInline(admin.StackedInline):  # type: ignore[type-arg]
+    model = SigningKey
+    form = SigningKeyForm
+    fields = ("key_id", "algorithm", "public_key", "secret")
+    formfield_overrides = WRITE_ONLY
+    extra = 0
+
+
+class ApiKeyInline(ReadOnlyInline):
+    """Keys are issued, never edited; deleting one revokes it."""
+
+    model = ApiKey
+    fields = ("name", "begins", "allowed", "expires", "created")
+    readonly_fields = fields
+    can_delete = True
+    verbose_name = "API key"
+    verbose_name_plural = "API keys (delete one to revoke it)"
+
+    @admin.display(description="begins with")
+    def begins(self, key: ApiKey) -> str:
+        return format_html("<code>{}…</code>", key.prefix)
+
+    @admin.display(description="scopes")
+    def allowed(self, key: ApiKey) -> str:
+        return " ".join(key.scopes) or "none"
+
+
+@admin.register(Client)
+class ClientAdmin(ConfigurationAdmin):
+    form = ClientForm
+    inlines = (ApiKeyInline, SigningKeyInline)
+    fields = ("name", "enabled")
+    list_display = ("name", "enabled", "keys_held")
+    list_filter = ("enabled",)
+    search_fields = ("name",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Client]:
+        held = {
+            "api": Count("api_keys", distinct=True),
+            "sign": Count("signing_keys", distinct=True),
+        }
+        rows: QuerySet[Client] = super().get_queryset(request)
+        return rows.annotate(**held)
+
+    @admin.display(description="API keys, signing keys")
+    def keys_held(self, client: Any) -> str:
+        return f"{client.api}, {client.sign}"
+
+    def get_urls(self) -> list[URLPattern]:
+        issue = never_cache(self.admin_site.admin_view(self.issue_key_view))
+        name = "oidc_clients_client_issue_key"
+        return [path("<uuid:pk>/issue-key/", issue, name=name), *super().get_urls()]
+
+    def issue_key_view(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """Make an API key and show it, this once: only its digest is kept."""
+        client = get_object_or_404(Client, pk=pk)
+        if not (
+            self.has_change_permission(request, client)
+            and request.user.has_perm("oidc_clients.add_apikey")
+        ):
+            raise PermissionDenied
+        key = make_api_key()
+        form = IssueKeyForm(client, key, request.POST or None)
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "client": client,
+            "form": form,
+            "title": f"Issue an API key to {client}",
+        }
+        if form.is_valid() and form.config is not None:
+            self._issue(request, client, key, form.config)
+            context |= {"key": key, "title": f"The new API key of {client}"}
+        return TemplateResponse(request, "console/issue_key.html", context)
+
+    @transaction.atomic
+    def _issue(self, request: HttpRequest, client: Client, key: str, config: ApiKeyConfig) -> None:
+        ApiKey.objects.create(
+            client=client,
+            name=config.name,
+            prefix=shown_prefix(key),
+            digest=Peppers(settings.SECRET_KEYS).digest(key),
+            scopes=list(config.scopes),
+            expires=config.expires,
+        )
+        self.log_change(request, client, f"Issued API key {config.name}.")

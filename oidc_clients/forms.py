@@ -1,0 +1,85 @@
+"""Forms of providers and clients, drawn from ``oidc_clients.config``."""
+
+from typing import Any, ClassVar
+
+from django import forms
+from django.utils import timezone
+
+from oidc_clients.config import (
+    ApiKeyConfig,
+    ClientConfig,
+    ProviderClientConfig,
+    ProviderConfig,
+    SigningKeyConfig,
+)
+from oidc_clients.models import ApiKey, Client, Provider, ProviderClient, SigningKey
+from policies.drawing import option_field
+from policies.forms import ConfigurationForm, Members, entered, judged
+
+
+class ProviderForm(ConfigurationForm):
+    options = ProviderConfig
+    renamed = {"keys": "static_keys"}
+    elsewhere = frozenset({"client"})
+
+    class Meta:
+        model = Provider
+        exclude = ()
+
+
+class ProviderClientForm(ConfigurationForm):
+    options = ProviderClientConfig
+    renamed = {"id": "client_id"}
+
+    class Meta:
+        model = ProviderClient
+        exclude = ()
+
+
+class ClientForm(ConfigurationForm):
+    options = ClientConfig
+    elsewhere = frozenset({"api_keys", "signing_keys"})
+
+    class Meta:
+        model = Client
+        exclude = ()
+
+
+class SigningKeyForm(ConfigurationForm):
+    options = SigningKeyConfig
+    renamed = {"id": "key_id"}
+
+    class Meta:
+        model = SigningKey
+        exclude = ()
+
+
+class IssueKeyForm(forms.Form):
+    """What a new API key is called and may be used for; the key itself is made, never typed."""
+
+    members: ClassVar[Members] = {("name",): "name", ("scopes",): "scopes", ("expires",): "expires"}
+
+    name = option_field(ApiKeyConfig, "name")
+    scopes = option_field(ApiKeyConfig, "scopes")
+    expires = option_field(ApiKeyConfig, "expires")
+
+    def __init__(self, client: Client, value: str, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.client = client
+        self.value = value
+        self.config: ApiKeyConfig | None = None
+
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean()
+        options = {**entered(self, self.members), "value": self.value}
+        config = judged(self, ApiKeyConfig, options, self.members)
+        if isinstance(config, ApiKeyConfig):
+            self.config = config
+            if config.expires is not None and config.expires <= timezone.now():
+                self.add_error("expires", "this moment has passed: choose a later one")
+            if ApiKey.objects.filter(client=self.client, name=config.name).exists():
+                self.add_error(
+                    "name",
+                    "This client has a key of that name: choose another, or revoke it first.",
+                )
+        return cleaned
