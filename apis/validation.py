@@ -21,6 +21,9 @@ NO_IDENTITY = (
     "nothing here says who may call: attach an identity policy such as jwt, "
     "or say public: {} for everybody"
 )
+SHADOWING = ("/-", "/auth")  # whatever is registered, these are the gateway's
+OWN_PATHS = (*SHADOWING, "/.well-known")
+
 Place = tuple[int | str, ...]
 _Found = Iterator[tuple[Place, str]]
 
@@ -37,6 +40,7 @@ def problems(
     found = [
         *_names(document),
         *_addresses(document, allowed_networks),
+        *_own_paths(document),
         *_collisions(document),
         *_websockets(document),
         *_repeated_policies(document),
@@ -110,6 +114,21 @@ def _address(place: Place, url: str, allowed: Networks) -> _Found:
             f"{literal} may not be connected to: {reason} "
             "(GATEHOUSE_ALLOW_PRIVATE_UPSTREAMS lists those networks)",
         )
+
+
+def _own_paths(document: Document) -> _Found:
+    """Paths that would never be asked for, because the gateway itself answers there."""
+    for at, api in enumerate(document.apis):
+        if api.base_path != "/":
+            own = f"/{api.base_path.split('/')[1]}"
+            if own in OWN_PATHS:
+                yield ("apis", at, "base_path"), f"the gateway itself answers under {own}"
+            continue
+        for number, route in enumerate(api.routes):
+            own = f"/{route.path.split('/')[1]}"
+            if own in SHADOWING:
+                place = ("apis", at, "routes", number, "path")
+                yield place, f"the gateway itself answers under {own}"
 
 
 def _routes(api: ApiConfig) -> tuple[tuple[RouteConfig, bool], ...]:
