@@ -1,7 +1,9 @@
 """From a target's host to the addresses the gateway may connect to (SSRF rule, promise S1)."""
 
 import asyncio
+import contextlib
 import socket
+from ipaddress import ip_address
 
 from apis.gateway.upstream import UpstreamUnreachable
 from policies.core.addresses import Networks, refusal
@@ -30,6 +32,8 @@ class Resolver:
         Raises ``UpstreamUnreachable`` when the name has none, or none that is permitted.
         """
         loop = asyncio.get_running_loop()
+        if loop.time() < self._expires:
+            return self._addresses
         async with self._lookup:
             if loop.time() >= self._expires:
                 self._addresses = await self._resolve(loop)
@@ -37,14 +41,20 @@ class Resolver:
         return self._addresses
 
     async def _resolve(self, loop: asyncio.AbstractEventLoop) -> list[str]:
-        try:
-            found = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as error:
-            raise UpstreamUnreachable(f"{self._host} cannot be resolved") from error
-        addresses = list(dict.fromkeys(str(item[4][0]) for item in found))
+        addresses = await self._look_up(loop)
         refusals = {address: refusal(address, self._allowed) for address in addresses}
         permitted = [address for address in addresses if refusals[address] is None]
         if not permitted:
             reasons = "; ".join(f"{address}: {reason}" for address, reason in refusals.items())
             raise UpstreamUnreachable(f"{self._host} must not be connected to: {reasons}")
         return permitted
+
+    async def _look_up(self, loop: asyncio.AbstractEventLoop) -> list[str]:
+        """Every address of the host. What only looks like one ("127.1") is looked up as well."""
+        with contextlib.suppress(ValueError):
+            return [str(ip_address(self._host))]
+        try:
+            found = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            raise UpstreamUnreachable(f"{self._host} cannot be resolved") from error
+        return list(dict.fromkeys(str(item[4][0]) for item in found))

@@ -38,8 +38,9 @@ class Sweep:
         self._watched.discard(item)
 
     def _look(self) -> None:
-        self.now = now = self._loop.time()
-        for item in [item for item in self._watched if item.deadline <= now]:
+        self.now = self._loop.time()
+        due = self.now + _EVERY / 2  # on the mean neither early nor late
+        for item in [item for item in self._watched if item.deadline <= due]:
             item.deadline = NEVER
             item.expire()
         self._running = bool(self._watched)

@@ -20,18 +20,22 @@ class ClientEnd:
         self._transport = transport
         self._early = early
         self._peer: Tunnel | None = None
+        self._full = False
 
     def join(self, peer: Tunnel) -> None:
         self._peer = peer
         if self._early:
             peer.write(self._early)
+        if self._full:
+            peer.pause()
         self.resume()
 
     def write(self, data: bytes) -> None:
         self._transport.write(data)
 
     def pause(self) -> None:
-        self._transport.pause_reading()
+        if not self._transport.is_closing():
+            self._transport.pause_reading()
 
     def resume(self) -> None:
         if not self._transport.is_closing():
@@ -47,6 +51,7 @@ class ClientEnd:
 
     def blocked(self, full: bool) -> None:
         """The client takes no more, or takes again."""
+        self._full = full
         if self._peer is not None:
             (self._peer.pause if full else self._peer.resume)()
 
