@@ -127,10 +127,12 @@ def _check_head(message: Message, limits: Limits) -> Deny | None:
     fields = message.headers.fields
     if len(fields) > limits.header_count:
         return too_large("The request has too many header lines.")
-    if message.head_bytes > limits.line_bytes:  # else no line can be too long
-        longest = max([len(value) for _, value in fields], default=0)
-        if max(longest, len(message.target)) > limits.line_bytes:
+    if message.head_bytes > limits.line_bytes:  # else neither a line nor the head is too long
+        lines = [len(message.target), *(len(name) + len(value) + 4 for name, value in fields)]
+        if max(lines) > limits.line_bytes:
             return too_large("A line of the request's head is too long.")
+        if sum(lines) > limits.header_bytes:
+            return too_large("The request's header section is too large.")
     if 0x5F in message.headers.names:
         # Many servers fold _ and - into one, so such a name could pose as a reserved one.
         return malformed("Header names with an underscore are not accepted.")

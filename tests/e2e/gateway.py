@@ -32,6 +32,13 @@ class Result:
     at: float = 0.0
 
 
+class _Plain(yaml.SafeDumper):
+    """Writes a value out wherever it stands: anchors are not taken."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
 class Gateway:
     """One installation: a data directory, free ports, an environment of its own.
 
@@ -83,7 +90,7 @@ class Gateway:
         """The configuration as a file."""
         self._written += 1
         path = self.folder / f"config-{self._written}.yaml"
-        path.write_text(yaml.safe_dump(dict(document), sort_keys=False))
+        path.write_text(yaml.dump(dict(document), Dumper=_Plain, sort_keys=False))
         return path
 
     def apply(self, document: Mapping[str, Any], *options: str) -> Result:

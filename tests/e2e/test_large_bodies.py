@@ -1,17 +1,16 @@
 """A body larger than memory allows is never held: one gibibyte each way through one worker."""
 
 import hashlib
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import psutil
 import pytest
 
 from tests.e2e.answers import BLOCK
 from tests.e2e.conftest import Start
 from tests.e2e.documents import bearer, standard
 from tests.e2e.gateway import Gateway
+from tests.e2e.memory import Peak
 from tests.e2e.provider import Provider
 from tests.e2e.raw import Client
 from tests.e2e.upstream import Upstream
@@ -25,33 +24,6 @@ ALLOWED = 64 << 20
 @pytest.fixture(scope="module")
 def gateway(start: Start, provider: Provider, upstream: Upstream) -> Gateway:
     return start(standard(provider, upstream), workers=1)
-
-
-class Peak:
-    """The largest resident memory of a process while the block runs, above what it began with."""
-
-    def __init__(self, pid: int) -> None:
-        self._process = psutil.Process(pid)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._sample, daemon=True)
-        self._begun = self._most = 0
-
-    def __enter__(self) -> "Peak":
-        self._begun = self._most = self._process.memory_info().rss
-        self._thread.start()
-        return self
-
-    def __exit__(self, *failure: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _sample(self) -> None:
-        while not self._stop.wait(0.02):
-            self._most = max(self._most, self._process.memory_info().rss)
-
-    @property
-    def growth(self) -> int:
-        return self._most - self._begun
 
 
 def _blocks(size: int) -> Iterator[bytes]:
