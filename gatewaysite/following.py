@@ -79,7 +79,7 @@ class Follower:
 
         self.poll(install)
         if self._in_force is None:
-            self._use_last_good(install)
+            self.use_last_good(install)
         loop.call_soon_threadsafe(attempted.set_result, None)
         while not self._stopping.wait(POLL):
             self.poll(install)
@@ -132,7 +132,7 @@ class Follower:
         _announce(built, time.monotonic() - began)
         self._last_good.save(document)
 
-    def _use_last_good(self, install: Install) -> None:
+    def use_last_good(self, install: Install) -> None:
         document = self._last_good.load()
         if document is None:
             logger.error("there is no configuration to serve")

@@ -11,7 +11,6 @@ from django.apps import apps
 from django.core.management.base import BaseCommand, CommandError
 from django.db import models, transaction
 
-from policies.models import Generation
 from policies.secrets import Keyring, Secret, SecretField, SecretUnreadable
 
 
@@ -20,14 +19,13 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         with transaction.atomic():
+            # Saving a row tells the workers, which renew their sealed copy of the configuration.
             unreadable, lines, total = rotate(Keyring.from_settings())
             if unreadable:
                 raise CommandError(
                     "\n".join([*unreadable, "nothing was changed: add the key that sealed them"]),
                     returncode=2,
                 )
-            if total:  # workers keep a sealed copy of the configuration: let them renew it
-                Generation.bump(Generation.CONFIGURATION)
         for line in lines:
             self.stdout.write(line)
         self.stdout.write(f"{total} re-encrypted")

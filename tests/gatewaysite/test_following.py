@@ -1,0 +1,263 @@
+"""A worker follows the configuration: changes come into force, failures leave what there is."""
+
+import asyncio
+import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.core.management import call_command
+from django.db import OperationalError, connection
+
+from apis.models import Api, AttachedPolicy, Upstream
+from apis.routing import NotMatched, Route
+from gatewaysite.following import Follower
+from gatewaysite.lastgood import LastGood
+from gatewaysite.wiring import World
+from policies.models import Generation
+from policies.secrets import Secret
+from policies.stores.memory import MemoryState
+
+CONFIG = """
+format: 1
+providers:
+  - name: acme
+    issuer: https://op.example.org
+    audiences: [urn:a]
+    algorithms: [RS256]
+    client: {{id: gw, secret: canary-of-the-secret}}
+apis:
+  - name: orders
+    base_path: {base_path}
+    upstream: {{targets: [{{url: "http://orders.example.org"}}]}}
+    policies: [{{jwt: {{providers: [acme]}}}}]
+"""
+
+
+class Worker:
+    """A worker's world and what follows for it, with the event loop's steps done at once."""
+
+    def __init__(self, folder: Path) -> None:
+        environment = settings.ENVIRONMENT.model_copy(update={"data_dir": folder})
+        self.world = World(environment, MemoryState(), log="off")
+        self.last_good = LastGood(folder / "last-good.json")
+        self.follower = Follower(self.world, self.last_good)
+
+    def poll(self) -> None:
+        self.follower.poll(lambda step: step())
+
+    def route(self, path: str) -> Route | NotMatched:
+        table = self.world.live.current()
+        assert table is not None
+        return table.match("gw.example.org", "GET", path)
+
+    def serves(self, path: str) -> bool:
+        route = self.route(path)
+        return isinstance(route, Route) and route.refusal is None
+
+
+@pytest.fixture
+def worker(tmp_path: Path) -> Worker:
+    return Worker(tmp_path)
+
+
+@pytest.fixture
+def apply(db: None, tmp_path: Path) -> Callable[[str], None]:
+    def command(base_path: str) -> None:
+        path = tmp_path / "gatehouse.yaml"
+        path.write_text(CONFIG.format(base_path=base_path))
+        call_command("apply_config", str(path), stdout=io.StringIO())
+
+    return command
+
+
+@contextmanager
+def database_down() -> Iterator[None]:
+    def refuse(*_: Any) -> Any:
+        raise OperationalError("the server is gone")
+
+    with connection.execute_wrapper(refuse):
+        yield
+
+
+Apply = Callable[[str], None]
+
+
+def test_a_committed_change_is_in_force_after_the_next_poll(worker: Worker, apply: Apply) -> None:
+    apply("/orders")
+    worker.poll()
+    assert worker.serves("/orders/1")
+    apply("/sales")
+    worker.poll()
+    assert worker.serves("/sales/1")
+    assert isinstance(worker.route("/orders/1"), NotMatched)
+
+
+def test_nothing_is_built_while_nothing_changes(worker: Worker, apply: Apply) -> None:
+    apply("/orders")
+    worker.poll()
+    table = worker.world.live.current()
+    worker.poll()
+    assert worker.world.live.current() is table
+
+
+def test_an_unchanged_upstream_keeps_its_carrier(worker: Worker, apply: Apply) -> None:
+    apply("/orders")
+    worker.poll()
+    before = worker.route("/orders")
+    apply("/sales")
+    worker.poll()
+    after = worker.route("/sales")
+    assert isinstance(before, Route)
+    assert isinstance(after, Route)
+    assert before.carrier is after.carrier
+
+
+def test_a_poll_without_a_change_is_one_query(
+    worker: Worker, apply: Apply, django_assert_num_queries: Any
+) -> None:
+    apply("/orders")
+    worker.poll()
+    with django_assert_num_queries(1):
+        worker.poll()
+
+
+def test_F1_a_database_that_is_down_leaves_the_table_in_force(
+    worker: Worker, apply: Apply, caplog: pytest.LogCaptureFixture
+) -> None:
+    apply("/orders")
+    worker.poll()
+    table = worker.world.live.current()
+    with database_down():
+        for _ in range(3):
+            worker.poll()
+    assert worker.world.live.current() is table
+    assert sum("database cannot be asked" in line for line in caplog.messages) == 1
+    apply("/sales")
+    worker.poll()
+    assert worker.serves("/sales")
+    assert sum("database answers again" in line for line in caplog.messages) == 1
+
+
+def test_F1_a_worker_that_starts_without_a_database_serves_the_last_good(
+    worker: Worker, apply: Apply, tmp_path: Path
+) -> None:
+    apply("/orders")
+    worker.poll()
+    second = Worker(tmp_path)
+    with database_down():
+        started(second)
+    assert second.serves("/orders/1")
+
+
+def test_F1_without_a_database_and_a_last_good_there_is_no_table(tmp_path: Path, db: None) -> None:
+    worker = Worker(tmp_path)
+    with database_down():
+        started(worker)
+    assert worker.world.live.current() is None
+
+
+def started(worker: Worker) -> None:
+    """What the thread of ``Follower.start`` does before the worker serves."""
+    worker.poll()
+    if worker.world.live.current() is None:
+        worker.follower.use_last_good(lambda step: step())
+
+
+def test_the_last_good_holds_no_secret_and_is_nobody_elses(
+    worker: Worker, apply: Apply, tmp_path: Path
+) -> None:
+    apply("/orders")
+    worker.poll()
+    path = tmp_path / "last-good.json"
+    assert "canary-of-the-secret" not in path.read_text()
+    assert path.stat().st_mode & 0o777 == 0o600
+    document = worker.last_good.load()
+    assert document is not None
+    client = document.providers[0].client
+    assert client is not None
+    assert client.secret is not None
+    assert client.secret.sealed
+
+
+def test_F8_a_last_good_that_cannot_be_written_stops_nothing(apply: Apply, tmp_path: Path) -> None:
+    apply("/orders")
+    worker = Worker(tmp_path)
+    worker.follower = Follower(worker.world, LastGood(tmp_path / "absent" / "last-good.json"))
+    worker.poll()
+    assert worker.serves("/orders")
+
+
+def test_a_last_good_that_is_damaged_is_not_used(worker: Worker, tmp_path: Path) -> None:
+    (tmp_path / "last-good.json").write_text('{"format": 1, "apis": [{}]}')
+    assert worker.last_good.load() is None
+    (tmp_path / "last-good.json").write_text("{")
+    assert worker.last_good.load() is None
+
+
+def test_F6_a_configuration_that_cannot_be_built_leaves_the_table_in_force(
+    worker: Worker, apply: Apply, caplog: pytest.LogCaptureFixture
+) -> None:
+    apply("/orders")
+    worker.poll()
+    table = worker.world.live.current()
+    AttachedPolicy.objects.create(kind="no_such_kind")
+    Generation.bump(Generation.CONFIGURATION)
+    for _ in range(3):
+        worker.poll()
+    assert worker.world.live.current() is table
+    assert sum("cannot be served" in line for line in caplog.messages) == 1
+    AttachedPolicy.objects.filter(kind="no_such_kind").delete()
+    Generation.bump(Generation.CONFIGURATION)
+    worker.poll()
+    assert worker.world.live.current() is not table
+
+
+def test_F6_two_routes_for_one_request_leave_the_table_in_force(
+    worker: Worker, apply: Apply
+) -> None:
+    apply("/orders")
+    worker.poll()
+    table = worker.world.live.current()
+    first = Api.objects.get()
+    copy = Api.objects.create(name="copy", base_path="/orders", upstream=first.upstream)
+    AttachedPolicy.objects.create(api=copy, kind="public")
+    Generation.bump(Generation.CONFIGURATION)
+    worker.poll()
+    assert worker.world.live.current() is table
+
+
+def test_F5_a_secret_that_no_key_opens_refuses_its_routes_alone(
+    worker: Worker, apply: Apply, caplog: pytest.LogCaptureFixture, certificate: str
+) -> None:
+    apply("/orders")
+    upstream = Upstream.objects.create(
+        name="sealed", tls_cert=certificate, tls_key=Secret("a private key")
+    )
+    upstream.targets.create(url="https://sealed.example.org")
+    api = Api.objects.create(name="sealed", base_path="/sealed", upstream=upstream)
+    AttachedPolicy.objects.create(api=api, kind="public")
+    Upstream.objects.filter(name="sealed").update(tls_key="ffffffff:AAAA")
+    Generation.bump(Generation.CONFIGURATION)
+    worker.poll()
+    broken = worker.route("/sealed/1")
+    assert isinstance(broken, Route)
+    assert broken.refusal is not None
+    assert broken.refusal.code == "misconfigured"
+    assert worker.serves("/orders/1")
+    assert any("not configured" in line for line in caplog.messages)
+
+
+def test_the_thread_follows_and_ends(apply: Apply, tmp_path: Path, transactional_db: None) -> None:
+    """Through the real thread and event loop, with a database file that threads can share."""
+    worker = Worker(tmp_path)
+
+    async def life() -> None:
+        await worker.follower.start()
+        await worker.follower.stop()
+
+    asyncio.run(life())
+    assert worker.world.live.current() is not None
