@@ -8,7 +8,7 @@ does not stand in its way: there the gateway refuses to serve already.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -61,7 +61,7 @@ def apply_file(raw: bytes, sources: Sources, *, dry_run: bool, prune: bool) -> O
     def wanted(stored: Document) -> Document:
         merge = Merge(stored, Keyring.from_settings(), Peppers(settings.SECRET_KEYS))
         merged = merge.over(document, prune)
-        fresh = new_problems(stored, merged, partial=bool(file.problems))
+        fresh = new_problems(stored, merged, file.left_out)
         found = [*file.problems]
         for problem in (*merge.problems, *fresh):
             if _is_named(problem, document):
@@ -97,23 +97,25 @@ def change(wanted: Callable[[Document], Document], *, dry_run: bool) -> Outcome:
         return Outcome(problems=tuple(map(_as_stored, error.problems)))
 
 
-def new_problems(stored: Document, merged: Document, *, partial: bool = False) -> list[Problem]:
+def new_problems(
+    stored: Document, merged: Document, left_out: Collection[str] | None = None
+) -> list[Problem]:
     """What is wrong with ``merged``, but for what is wrong already in parts that stay the same.
 
-    ``partial``: see ``apis.validation.problems``.
+    ``left_out``: see ``apis.validation.problems``.
     """
     known = {by_name(problem, stored) for problem in _judged(stored)}
     return [
         problem
-        for problem in _judged(merged, partial=partial)
+        for problem in _judged(merged, left_out)
         if by_name(problem, merged) not in known or not _stays(problem, stored, merged)
     ]
 
 
-def _judged(document: Document, *, partial: bool = False) -> list[Problem]:
+def _judged(document: Document, left_out: Collection[str] | None = None) -> list[Problem]:
     """What the validator finds; once it only misses identities, what the compiler finds too."""
-    found = problems(document, allowed_networks(), partial=partial)
-    if partial or any(problem.message != NO_IDENTITY for problem in found):
+    found = problems(document, allowed_networks(), left_out=left_out)
+    if left_out is not None or any(problem.message != NO_IDENTITY for problem in found):
         return found
     places = {problem.path for problem in found}
     return found + [item for item in broken_routes(document) if item.path not in places]

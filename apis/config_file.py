@@ -30,6 +30,11 @@ class ConfigFile:
     _salvaged: salvage.Salvaged | None
     _reading: yaml_text.Reading | None
 
+    @property
+    def left_out(self) -> frozenset[str] | None:
+        """See ``apis.validation.problems``."""
+        return self._salvaged.left_out if self._salvaged else None
+
     def located(self, problem: Problem) -> Problem:
         """A problem of the document with its path in the file and the line."""
         path = self._salvaged.place(problem.path) if self._salvaged else problem.path
@@ -65,7 +70,7 @@ def write(document: Document, context: Any = None) -> str:
         Dumper=_Dumper,
         sort_keys=False,
         allow_unicode=True,
-        width=100,
+        width=1_000_000,  # a line is what a diff compares
         default_flow_style=False,
     )
 

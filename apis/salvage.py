@@ -20,12 +20,14 @@ class Salvaged(NamedTuple):
     """A document, what was wrong with the data, and where the rest of it stood.
 
     ``document`` is None when nothing could be saved. ``origin`` maps the places of list items
-    in the document to those in the data; they differ where items were taken out.
+    in the document to those in the data; they differ where items were taken out. ``left_out``
+    holds the names of the providers and clients of the data, None when nothing was taken out.
     """
 
     document: Document | None
     problems: list[Problem]
     origin: dict[Place, Place]
+    left_out: frozenset[str] | None = None
 
     def place(self, path: str) -> str:
         """A path in the document as the path in the data."""
@@ -46,20 +48,32 @@ def validate(data: Any, context: Any) -> Salvaged:
         if attempt and isinstance(kept, dict):
             kept["format"] = 1  # already reported if it was not
         try:
-            return Salvaged(Document.model_validate(kept, context=context), problems, origin)
+            document = Document.model_validate(kept, context=context)
+            return Salvaged(document, problems, origin, _names(data) if dropped else None)
         except ValidationError as error:
             found = error.errors(include_url=False, include_input=False)
         places = [_original(tuple(item["loc"]), origin) for item in found]
-        if not attempt:
-            problems = [
-                Problem(path=location(place), message=message_of(item))
-                for place, item in zip(places, found, strict=True)
-            ]
+        problems += [
+            Problem(path=location(place), message=message_of(item))
+            for place, item in zip(places, found, strict=True)
+            if not attempt or _is_news(item["type"], place, dropped)
+        ]
         before = len(dropped)
-        dropped |= {_existing(data, place) for place in places}
+        dropped |= {_droppable(data, place, dropped) for place in places}
         if () in dropped or len(dropped) == before:
             break
     return Salvaged(None, problems, {})
+
+
+def _names(data: dict[str, Any]) -> frozenset[str]:
+    sections = (data.get(name) for name in ("providers", "clients"))
+    items = [item for section in sections if isinstance(section, list) for item in section]
+    return frozenset(str(item.get("name")) for item in items if isinstance(item, dict))
+
+
+def _is_news(kind: str, place: Place, dropped: set[Place]) -> bool:
+    """Whether a problem of a later round is one of the data, and not of what was taken out."""
+    return kind == "value_error" and not any(place[: len(gone)] == gone for gone in dropped)
 
 
 def _without(
@@ -90,13 +104,13 @@ def _original(place: Place, origin: dict[Place, Place]) -> Place:
     return place
 
 
-def _existing(data: Any, place: Place) -> Place:
+def _droppable(data: Any, place: Place, dropped: set[Place]) -> Place:
     """The place itself, or what is around it if it is not there (something is missing)."""
     for at, part in enumerate(place):
         there = (isinstance(data, dict) and part in data) or (
             isinstance(data, list) and isinstance(part, int) and part < len(data)
         )
-        if not there:
+        if not there or place[: at + 1] in dropped:
             return place[:at]
         data = data[part]
     return place

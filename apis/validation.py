@@ -6,7 +6,7 @@ own ``Config``), which judge each value alone. Admin, configuration file and RES
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from apis.config import ApiConfig, Document, RouteConfig
 from apis.precedence import Effective, effective_policies, route_name, whole_api
@@ -29,13 +29,17 @@ _Found = Iterator[tuple[Place, str]]
 
 
 def problems(
-    document: Document, allowed_networks: Networks, *, partial: bool = False
+    document: Document,
+    allowed_networks: Networks,
+    *,
+    left_out: Collection[str] | None = None,
 ) -> list[Problem]:
     """Everything that is wrong between the values of a document, with its place.
 
-    ``allowed_networks`` are those an address may stand in beside public ones. ``partial``
-    says that parts of the document were left out because they are wrong by themselves; what
-    could be the mere absence of such a part is then not reported.
+    ``allowed_networks`` are those an address may stand in beside public ones. ``left_out`` says
+    that parts of the document are missing because they are wrong by themselves, and names the
+    providers and clients there were: what could be the mere absence of such a part is then
+    not reported.
     """
     found = [
         *_names(document),
@@ -44,9 +48,10 @@ def problems(
         *_collisions(document),
         *_websockets(document),
         *_repeated_policies(document),
+        *_references(document, left_out or ()),
     ]
-    if not partial:
-        found += [*_references(document), *_identities(document)]
+    if left_out is None:
+        found += _identities(document)
     return [Problem(path=location(place), message=message) for place, message in found]
 
 
@@ -178,18 +183,22 @@ def _repeated_policies(document: Document) -> _Found:
             )
 
 
-def _references(document: Document) -> _Found:
+def _references(document: Document, left_out: Collection[str]) -> _Found:
     providers = {provider.name: provider for provider in document.providers}
-    clients = {client.name for client in document.clients}
+    known = {
+        "providers": {*providers, *left_out},
+        "clients": {*(client.name for client in document.clients), *left_out},
+    }
     for place, entries in policy_lists(document):
         for at, entry in enumerate(entries):
             here = (*place, at, entry.kind)
-            yield from _unknown(here, entry, "providers", providers.keys())
-            yield from _unknown(here, entry, "clients", clients)
-            yield from _audiences(here, entry, providers)
+            for section, names in known.items():
+                yield from _unknown(here, entry, section, names)
+            if not left_out:
+                yield from _audiences(here, entry, providers)
 
 
-def _unknown(place: Place, entry: PolicyEntry, section: str, known: Iterable[str]) -> _Found:
+def _unknown(place: Place, entry: PolicyEntry, section: str, known: Collection[str]) -> _Found:
     """Names that an option ``providers`` or ``clients`` gives and nobody has."""
     names = getattr(entry.config, section, ())
     for at, name in enumerate(names):

@@ -61,6 +61,13 @@ _MESSAGES = {
     "model_type": "give a mapping",
     "too_short": "give at least {min_length}",
     "too_long": "give at most {max_length}",
+    "string_too_short": "give at least {min_length} characters",
+    "string_too_long": "give at most {max_length} characters",
+    "greater_than_equal": "give at least {ge}",
+    "greater_than": "give more than {gt}",
+    "less_than_equal": "give at most {le}",
+    "less_than": "give less than {lt}",
+    "literal_error": "give {expected}",
 }
 
 

@@ -17,6 +17,7 @@ from policies.references import (
 )
 
 CANARY = "canary-4711"
+FORMS = "give a string, {env: NAME}, {file: path} or {keep: true}"
 
 
 @pytest.fixture
@@ -62,11 +63,11 @@ def test_a_secret_remembers_where_it_came_from(sources):
         ({"keep": False}, "keep can only be true"),
         ("", "the secret is empty"),
         ("é" * MAX_SECRET_BYTES, "the secret is larger than 65536 bytes"),
-        (12, "give a string, {env: NAME}, {file: path} or {keep: true}"),
-        ({}, "give a string, {env: NAME}, {file: path} or {keep: true}"),
-        ({"env": "NAME", "file": "secret"}, "give a string, {env: NAME}, {file: path} or {keep: true}"),
-        ({"sealed": "x"}, "give a string, {env: NAME}, {file: path} or {keep: true}"),
-        ({"value": "x"}, "give a string, {env: NAME}, {file: path} or {keep: true}"),
+        (12, FORMS),
+        ({}, FORMS),
+        ({"env": "NAME", "file": "secret"}, FORMS),
+        ({"sealed": "x"}, FORMS),
+        ({"value": "x"}, FORMS),
     ],
     ids=str,
 )  # fmt: skip
