@@ -1,0 +1,277 @@
+"""What the tests of token verification share: keys, a mint, a provider on loopback, a clock."""
+
+import asyncio
+import base64
+import json
+import threading
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from jwt.algorithms import get_default_algorithms
+
+from oidc_clients.provider import ProviderSpec
+
+ALGORITHMS = get_default_algorithms()
+AUDIENCE = "urn:test:api"
+
+
+def b64(data: bytes) -> bytes:
+    return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+
+class SigningKey:
+    """A private key with the kid under which its provider publishes it."""
+
+    def __init__(self, kid: str | None, algorithm: str, private: Any) -> None:
+        self.kid = kid
+        self.algorithm = algorithm
+        self.private = private
+
+    @property
+    def jwk(self) -> dict[str, Any]:
+        jwk = dict(ALGORITHMS[self.algorithm].to_jwk(self.private.public_key(), as_dict=True))
+        jwk.pop("key_ops", None)
+        named = {} if self.kid is None else {"kid": self.kid}
+        return jwk | named | {"alg": self.algorithm, "use": "sig"}
+
+    def named(self, kid: str | None) -> "SigningKey":
+        return SigningKey(kid, self.algorithm, self.private)
+
+    def sign(self, data: bytes, algorithm: str | None = None) -> bytes:
+        return ALGORITHMS[algorithm or self.algorithm].sign(data, self.private)
+
+    def mint(self, claims: dict[str, Any] | bytes, header: dict[str, Any] | bytes = b"") -> bytes:
+        """A token; bytes are taken as the very JSON, a dict is added to the usual header."""
+        if isinstance(header, dict) or not header:
+            usual: dict[str, Any] = {"alg": self.algorithm, "typ": "at+jwt", "kid": self.kid}
+            members = usual | dict(header or {})
+            header = json.dumps({k: v for k, v in members.items() if v is not None}).encode()
+        payload = claims if isinstance(claims, bytes) else json.dumps(claims).encode()
+        signing_input = b64(header) + b"." + b64(payload)
+        return signing_input + b"." + b64(self.sign(signing_input))
+
+
+@dataclass
+class Clock:
+    """Time stands still until a test moves it."""
+
+    now: float = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class Keys:
+    """Real keys, made once."""
+
+    rsa: SigningKey = field(
+        default_factory=lambda: SigningKey(
+            "rsa-1", "RS256", rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        )
+    )
+    rsa_2: SigningKey = field(
+        default_factory=lambda: SigningKey(
+            "rsa-2", "RS256", rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        )
+    )
+    p256: SigningKey = field(
+        default_factory=lambda: SigningKey("ec-1", "ES256", ec.generate_private_key(ec.SECP256R1()))
+    )
+    p384: SigningKey = field(
+        default_factory=lambda: SigningKey("ec-2", "ES384", ec.generate_private_key(ec.SECP384R1()))
+    )
+    p521: SigningKey = field(
+        default_factory=lambda: SigningKey("ec-3", "ES512", ec.generate_private_key(ec.SECP521R1()))
+    )
+    ed: SigningKey = field(
+        default_factory=lambda: SigningKey("ed-1", "EdDSA", ed25519.Ed25519PrivateKey.generate())
+    )
+
+
+@pytest.fixture(scope="session")
+def keys() -> Keys:
+    return Keys()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def run() -> Callable[[Coroutine[Any, Any, Any]], Any]:
+    return asyncio.run
+
+
+class Provider:
+    """An OpenID provider on loopback: counts its hits, and misbehaves when told to.
+
+    ``fault`` is "" or one of the methods of ``_Handler`` that begin with ``fault_``.
+    """
+
+    def __init__(self) -> None:
+        self.keys: list[dict[str, Any]] = []
+        self.hits: Counter[str] = Counter()
+        self.fault = ""
+        self.cache_control = ""
+        self.metadata: dict[str, Any] = {}
+        self.seen: list[tuple[str, dict[str, str], bytes]] = []
+        self.gate = threading.Event()  # answers wait for it
+        self.gate.set()
+        self.released = threading.Event()  # lets slow faults end with the test
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+        self._server.daemon_threads = True
+        self._server.provider = self  # type: ignore[attr-defined]
+        self.issuer = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+
+    def url(self, path: str) -> str:
+        return self.issuer + path
+
+    def spec(self, name: str = "acme", **changes: Any) -> ProviderSpec:
+        usual: dict[str, Any] = {
+            "issuer": self.issuer,
+            "audiences": frozenset({AUDIENCE}),
+            "algorithms": frozenset({"RS256", "ES256"}),
+            "insecure_http": True,
+            "private_networks": ("127.0.0.0/8",),
+        }
+        return ProviderSpec(name=name, **usual | changes)
+
+    def stop(self) -> None:
+        self.gate.set()
+        self.released.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    paths: ClassVar[dict[str, str]] = {
+        "/.well-known/openid-configuration": "metadata",
+        "/jwks": "jwks",
+        "/token": "token",
+        "/elsewhere": "elsewhere",
+    }
+
+    @property
+    def provider(self) -> Provider:
+        return self.server.provider  # type: ignore[attr-defined]
+
+    def do_GET(self) -> None:
+        provider = self.provider
+        what = self.paths.get(self.path.partition("?")[0], "unknown")
+        provider.hits[what] += 1
+        length = int(self.headers.get("content-length") or 0)
+        provider.seen.append((self.path, dict(self.headers), self.rfile.read(length)))
+        provider.gate.wait(20)
+        if provider.fault:
+            self.close_connection = True
+            getattr(self, f"fault_{provider.fault}")()
+        elif what == "metadata":
+            endpoints = {
+                "jwks_uri": provider.url("/jwks"),
+                "token_endpoint": provider.url("/token"),
+            }
+            self.json({"issuer": provider.issuer} | endpoints | provider.metadata)
+        elif what == "jwks":
+            self.json({"keys": provider.keys}, {"Cache-Control": provider.cache_control})
+        else:
+            self.json({"what": what})
+
+    do_POST = do_GET
+
+    def json(self, document: Any, headers: dict[str, str] | None = None, status: int = 200) -> None:
+        self.answer(json.dumps(document).encode(), status, **(headers or {}))
+
+    def answer(self, content: bytes, status: int = 200, **headers: str) -> None:
+        self.send_response(status)
+        usual = {"Content-Type": "application/json", "Content-Length": str(len(content))}
+        for name, value in (usual | headers).items():
+            if value:
+                self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def fault_down(self) -> None:
+        """The connection breaks without an answer."""
+
+    def fault_error(self) -> None:
+        self.json({"error": "server_error"}, status=500)
+
+    def fault_html(self) -> None:
+        self.answer(b"<p>Log in</p>", Content_Type="text/html")
+
+    def fault_garbage(self) -> None:
+        self.answer(b'{"keys": [}')
+
+    def fault_twice(self) -> None:
+        self.answer(b'{"keys": [], "keys": []}')
+
+    def fault_truncated(self) -> None:
+        self.answer(b'{"keys": []}', Content_Length="4000")
+
+    def fault_redirect(self) -> None:
+        self.answer(b"", 302, Location=self.provider.url("/elsewhere"))
+
+    def fault_compressed(self) -> None:
+        self.answer(b'{"keys": []}', Content_Encoding="gzip")
+
+    def fault_silent(self) -> None:
+        self.provider.released.wait(20)
+
+    def fault_drip_body(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self._drip(b" ")
+
+    def fault_drip_head(self) -> None:
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+        self._drip(b"a")
+
+    def _drip(self, byte: bytes) -> None:
+        try:
+            while not self.provider.released.wait(0.02):
+                self.wfile.write(byte)
+        except OSError:
+            self.provider.hits["cut"] += 1
+
+    def fault_huge(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(1024**3))
+        self.end_headers()
+        try:
+            for _ in range(1024):
+                self.wfile.write(bytes(1024**2))
+                self.provider.hits["MiB sent"] += 1
+        except OSError:
+            self.provider.hits["cut"] += 1
+
+    def log_message(self, *arguments: Any) -> None:
+        """Tests count hits; nobody reads lines."""
+
+
+@pytest.fixture
+def provider(keys: Keys) -> Iterator[Provider]:
+    made = Provider()
+    made.keys = [keys.rsa.jwk, keys.p256.jwk]
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def other_provider(keys: Keys) -> Iterator[Provider]:
+    made = Provider()
+    made.keys = [keys.rsa_2.named("rsa-1").jwk]
+    yield made
+    made.stop()
