@@ -181,7 +181,7 @@ class AttachedPolicyAdmin(ConfigurationAdmin):
     """The kind is chosen first; the form is then drawn from its options."""
 
     form = AttachedPolicyForm
-    list_display = ("__str__", "kind", "mode", "attached_to")
+    list_display = ("__str__", "attached_to", "kind", "mode")
     list_filter = ("kind", "mode", "api")
     list_select_related = ("api", "route__api")
     search_fields = ("kind", "name", "api__name", "route__path")

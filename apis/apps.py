@@ -5,6 +5,7 @@ from django.apps import AppConfig
 
 class ApisConfig(AppConfig):
     name = "apis"
+    verbose_name = "APIs and upstreams"
 
     def ready(self) -> None:
         from apis import signals

@@ -16,6 +16,7 @@ from apis.config import (
     UpstreamConfig,
 )
 from apis.models import Api, AttachedPolicy, Route, Target, Upstream
+from oidc_clients.models import Client, Provider
 from policies.core.config import Options
 from policies.drawing import option_field
 from policies.entries import PolicyEntry
@@ -129,6 +130,7 @@ class RouteForm(ConfigurationForm):
     class Meta:
         model = Route
         exclude = ("position",)
+        labels = {"api": "API"}
 
 
 class AttachedPolicyForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -151,11 +153,27 @@ class AttachedPolicyForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["place"].choices = places()  # type: ignore[attr-defined]
         if not self.instance._state.adding:
             self.initial["place"] = place_of(self.instance)
             for name, item in self.instance.config.items():
                 self.initial.setdefault(PREFIX + name, item)
+        self.fields["place"].choices = places()  # type: ignore[attr-defined]
+        for option, model in (("providers", Provider), ("clients", Client)):
+            if PREFIX + option in self.fields:
+                self._choose(PREFIX + option, model)
+
+    def _choose(self, name: str, model: type[Provider] | type[Client]) -> None:
+        """Let an option that names registered ones be chosen instead of typed."""
+        field = self.fields[name]
+        names = list(model.objects.values_list("name", flat=True))
+        gone = [item for item in self.initial.get(name, ()) if item not in names]
+        self.fields[name] = forms.MultipleChoiceField(
+            choices=[(item, item) for item in names + gone],
+            widget=forms.CheckboxSelectMultiple,
+            required=field.required,
+            label=field.label,
+            help_text=field.help_text.removesuffix(" One per line."),
+        )
 
     @classmethod
     def members(cls) -> Members:
@@ -183,13 +201,13 @@ def attached_policy_form(kind: str) -> type[AttachedPolicyForm]:
 
 def places() -> list[tuple[str, Any]]:
     """Everything a policy can be attached to, as choices of ``place``."""
-    apis = [(f"api:{api.pk}", api.name) for api in Api.objects.all()]
+    apis = [(f"api:{api.pk}", f"API {api}") for api in Api.objects.all()]
     routes = [
-        (f"route:{route.pk}", str(route)) for route in Route.objects.select_related("api").all()
+        (f"route:{route.pk}", f"route {route}") for route in Route.objects.select_related("api")
     ]
     everywhere = [("", "every route of every API (global)")]
     return everywhere + [
-        (label, some) for label, some in (("API", apis), ("Route", routes)) if some
+        (label, some) for label, some in (("APIs", apis), ("Routes", routes)) if some
     ]
 
 

@@ -5,3 +5,4 @@ from django.apps import AppConfig
 
 class OidcClientsConfig(AppConfig):
     name = "oidc_clients"
+    verbose_name = "Providers and clients"

@@ -5,3 +5,4 @@ from django.apps import AppConfig
 
 class PoliciesConfig(AppConfig):
     name = "policies"
+    verbose_name = "Policies"

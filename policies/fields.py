@@ -20,7 +20,7 @@ EMPTY = '""'  # how an empty value is written where empty lines mean nothing
 class LinesField(forms.CharField):
     """A list of text values, one a line. Empty lines mean nothing; ``""`` is the empty value."""
 
-    widget: forms.Widget = forms.Textarea(attrs={"rows": 3, "cols": 60, "spellcheck": "false"})
+    widget: forms.Widget = forms.Textarea(attrs={"rows": 2, "cols": 60, "spellcheck": "false"})
 
     def prepare_value(self, value: Any) -> Any:
         if isinstance(value, list | tuple):
@@ -58,7 +58,7 @@ class PairsField(forms.CharField):
     what is not JSON is text.
     """
 
-    widget = forms.Textarea(attrs={"rows": 3, "cols": 60, "spellcheck": "false"})
+    widget = forms.Textarea(attrs={"rows": 2, "cols": 60, "spellcheck": "false"})
 
     def __init__(self, *, rich: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
