@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from apis.config import Document
-from policies.core.config import Problem, location, message_of
+from policies.core.config import Problem, errors_of, location, message_of
 
 Place = tuple[int | str, ...]
 _ROUNDS = 20
@@ -51,7 +51,7 @@ def validate(data: Any, context: Any) -> Salvaged:
             document = Document.model_validate(kept, context=context)
             return Salvaged(document, problems, origin, _names(data) if dropped else None)
         except ValidationError as error:
-            found = error.errors(include_url=False, include_input=False)
+            found = errors_of(error)
         places = [_original(tuple(item["loc"]), origin) for item in found]
         problems += [
             Problem(path=location(place), message=message_of(item))

@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from policies.core.config import Mode, Options, PolicyConfig, invalid, message_of
+from policies.core.config import Mode, Options, PolicyConfig, errors_of, invalid, message_of
 from policies.core.policy import IdentityPolicy
 from policies.registry import KINDS
 
@@ -111,5 +111,4 @@ class PolicyEntry(Options):
 
 
 def _below(kind: str, error: ValidationError) -> list[tuple[tuple[int | str, ...], str]]:
-    items = error.errors(include_url=False, include_input=False)
-    return [((kind, *item["loc"]), message_of(item)) for item in items]
+    return [((kind, *item["loc"]), message_of(item)) for item in errors_of(error)]

@@ -79,11 +79,21 @@ def message_of(item: Mapping[str, Any]) -> str:
     return message.format(**item.get("ctx", {}))
 
 
+def errors_of(error: ValidationError) -> list[Any]:
+    """Every error of a pydantic validation, but for those that another one causes.
+
+    A list whose items are all wrong is called too short as well: that says nothing new.
+    """
+    items = error.errors(include_input=False, include_url=False)
+    inside = {tuple(item["loc"][:-1]) for item in items}
+    return [i for i in items if i["type"] != "too_short" or tuple(i["loc"]) not in inside]
+
+
 def problems_of(error: ValidationError, prefix: tuple[Any, ...] = ()) -> list[Problem]:
     """Every problem of a pydantic validation, by its path; never with the offending input."""
     return [
         Problem(path=location(prefix + tuple(item["loc"])), message=message_of(item))
-        for item in error.errors(include_input=False, include_url=False)
+        for item in errors_of(error)
     ]
 
 
