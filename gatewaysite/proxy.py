@@ -5,6 +5,7 @@ the rest. The supervisor is used for a single worker too, so that SIGHUP replace
 crash brings it back.
 """
 
+import os
 import signal
 import socket
 import ssl
@@ -22,12 +23,18 @@ _WORKER_START = 30  # seconds a worker has for its start before it counts as hun
 
 
 class _Workers(Multiprocess):
-    """uvicorn's supervisor; a stop is noticed at once, also while workers are being replaced."""
+    """uvicorn's supervisor; a stop is passed on at once, also while workers are being replaced."""
 
     def __init__(self, config: Config, sockets: list[socket.socket]) -> None:
         super().__init__(config, sockets)
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self.should_exit.set())
+            signal.signal(number, self._stop)
+
+    def _stop(self, *_: object) -> None:
+        self.should_exit.set()
+        for process in self.processes:
+            if process.exitcode is None and process.pid is not None:
+                os.kill(process.pid, signal.SIGTERM)
 
     @property
     def failed(self) -> bool:

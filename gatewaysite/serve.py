@@ -4,7 +4,8 @@ Theory of operation. The supervisor's signals are blocked and taken one at a tim
 ``sigtimedwait``, so no handler interrupts anything and none is missed. A child that ends is
 started again, later each time it ends at once. SIGTERM and SIGINT stop everything: each child
 gets one SIGTERM and has the drain time to finish; another SIGTERM changes nothing. SIGHUP goes
-to the children that replace their own workers, and restarts the others.
+to the proxy, which replaces its workers one by one, and restarts the worker; the console is
+left alone, because requests to ``/auth`` would be lost while it restarts.
 
 All processes stay in the supervisor's process group, and the children end with it even when it
 is killed.
@@ -29,7 +30,8 @@ ROLES = ("proxy", "console", "worker")
 UNUSABLE = 2
 """Exit code of a child that cannot start as it is configured: starting it again is no use."""
 
-_TAKE_HANGUP = frozenset({"proxy"})
+_TOLD_OF_HANGUP = frozenset({"proxy"})
+_RESTARTED_BY_HANGUP = frozenset({"worker"})
 _STOPPING = (signal.SIGTERM, signal.SIGINT)
 _SIGNALS = (*_STOPPING, signal.SIGHUP, signal.SIGCHLD)
 _MARGIN = 2.0  # seconds beyond the drain time after which a child is killed
@@ -77,10 +79,10 @@ class Child:
             self.process.send_signal(number)
 
     def hang_up(self) -> None:
-        """Run on new code: a child replaces its own workers, or is started anew."""
-        if self.name in _TAKE_HANGUP:
+        """Run on new code and certificates, where that costs nobody a request."""
+        if self.name in _TOLD_OF_HANGUP:
             self.tell(signal.SIGHUP)
-        else:
+        elif self.name in _RESTARTED_BY_HANGUP:
             self.replaced = True
             self.tell(signal.SIGTERM)
 
