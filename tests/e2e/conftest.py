@@ -13,6 +13,7 @@ from tests.e2e.servers import Absent, Postgres, Redis
 from tests.e2e.upstream import Upstream
 
 Start = Callable[..., Gateway]
+Backend = Callable[[], dict[str, str]]
 _running: list[Gateway] = []
 
 
@@ -70,13 +71,16 @@ def postgres_server() -> Iterator[Postgres]:
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres-redis"])
-def backend(request: pytest.FixtureRequest) -> dict[str, str]:
-    """The environment of one way to keep configuration and counters."""
+def backend(request: pytest.FixtureRequest) -> Backend:
+    """One way to keep configuration and counters: each call gives an environment of its own."""
     if request.param == "sqlite":
-        return {}
+        return dict
     postgres = request.getfixturevalue("postgres_server")
     redis = request.getfixturevalue("redis_server")
-    return {"GATEHOUSE_DATABASE_URL": postgres.database(), "GATEHOUSE_STATE_URL": redis.url}
+    return lambda: {
+        "GATEHOUSE_DATABASE_URL": postgres.database(),
+        "GATEHOUSE_STATE_URL": redis.database(),
+    }
 
 
 @pytest.fixture(scope="module")

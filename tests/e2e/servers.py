@@ -16,6 +16,7 @@ import redis
 
 from tests.e2e.processes import Process
 
+_DATABASES = 256
 _SETTLE = 20.0  # seconds a server has to come up
 
 
@@ -48,14 +49,17 @@ class Redis:
             raise Absent("redis-server is not installed")
         self.port = free_port()
         self._folder = tempfile.mkdtemp(prefix="gatehouse-redis-")
+        self._given = 0
         self.start()
 
-    @property
-    def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/0"
+    def database(self) -> str:
+        """The URL of a database that nobody else was given."""
+        self._given += 1
+        return f"redis://127.0.0.1:{self.port}/{self._given % _DATABASES}"
 
     def start(self) -> None:
         options = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        options += ["--databases", str(_DATABASES)]
         self.process = Process(
             ["redis-server", "--port", str(self.port), "--dir", self._folder, *options]
         )

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import Start
+from tests.e2e.conftest import Backend, Start
 from tests.e2e.documents import Document, api, bearer, standard
 from tests.e2e.gateway import Gateway
 from tests.e2e.load import Load
@@ -25,10 +25,8 @@ WORKERS = 2
 
 
 @pytest.fixture(scope="module")
-def gateway(
-    start: Start, provider: Provider, upstream: Upstream, backend: dict[str, str]
-) -> Gateway:
-    return start(standard(provider, upstream), backend, workers=WORKERS)
+def gateway(start: Start, provider: Provider, upstream: Upstream, backend: Backend) -> Gateway:
+    return start(standard(provider, upstream), backend(), workers=WORKERS)
 
 
 def _changed(provider: Provider, upstream: Upstream, number: int) -> Document:
@@ -127,9 +125,9 @@ def test_a_killed_worker_costs_only_its_own_requests(gateway: Gateway, provider:
 
 
 def test_a_stop_drains_and_says_so_first(
-    start: Start, provider: Provider, upstream: Upstream, backend: dict[str, str]
+    start: Start, provider: Provider, upstream: Upstream, backend: Backend
 ) -> None:
-    gateway = start(standard(provider, upstream), backend, workers=WORKERS, only=None)
+    gateway = start(standard(provider, upstream), backend(), workers=WORKERS, only=None)
     token = provider.token()
     watcher = gateway.client()  # a connection that stays open, as a load balancer's check does
     streams: list[bytes] = []

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.conftest import Start
+from tests.e2e.conftest import Backend, Start
 from tests.e2e.documents import bearer, standard
 from tests.e2e.gateway import Gateway
 from tests.e2e.load import Load
@@ -17,17 +17,13 @@ pytestmark = pytest.mark.e2e
 
 @pytest.fixture
 def gateway(
-    start: Start, provider: Provider, upstream: Upstream, backend: dict[str, str]
+    start: Start, provider: Provider, upstream: Upstream, backend: Backend
 ) -> Iterator[Gateway]:
     """Fresh for each test: the cool-down of an earlier fetch must not be in the way."""
-    installation = start(standard(provider, upstream), _own_database(backend), workers=4)
+    installation = start(standard(provider, upstream), backend(), workers=4)
     yield installation
     installation.stop()
     provider.fault("none")
-
-
-def _own_database(backend: dict[str, str]) -> dict[str, str]:
-    return dict(backend)
 
 
 def test_J8_rotation_under_load_refuses_no_valid_token(

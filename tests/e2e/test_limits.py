@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.e2e.conftest import Start
+from tests.e2e.conftest import Backend, Start
 from tests.e2e.documents import api, bearer, document, protected
 from tests.e2e.gateway import Gateway
 from tests.e2e.mint import Mint
@@ -21,9 +21,7 @@ def _rate(by: str, limit: int = LIMIT) -> dict[str, object]:
 
 
 @pytest.fixture(scope="module")
-def gateway(
-    start: Start, provider: Provider, upstream: Upstream, backend: dict[str, str]
-) -> Gateway:
+def gateway(start: Start, provider: Provider, upstream: Upstream, backend: Backend) -> Gateway:
     url = upstream.url
     return start(
         document(
@@ -33,7 +31,7 @@ def gateway(
             protected("guess", url, _rate("ip", 5)),
             api("small", url, [{"public": {}}, {"body_limit": {"max_bytes": 1000}}]),
         ),
-        backend,
+        backend(),
     )
 
 

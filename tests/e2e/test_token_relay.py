@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.e2e.conftest import Start
+from tests.e2e.conftest import Backend, Start
 from tests.e2e.documents import acme, bearer, standard
 from tests.e2e.gateway import Gateway
 from tests.e2e.provider import PASSWORD, USER, Provider, basic, secret
@@ -18,13 +18,11 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 @pytest.fixture(scope="module")
-def gateway(
-    start: Start, provider: Provider, upstream: Upstream, backend: dict[str, str]
-) -> Gateway:
+def gateway(start: Start, provider: Provider, upstream: Upstream, backend: Backend) -> Gateway:
     document = standard(provider, upstream)
     machines = acme(provider, name="machines", grants=["client_credentials"], client=None)
     document["providers"].append({k: v for k, v in machines.items() if v is not None})
-    return start(document, {**backend, "GATEHOUSE_RELAY_RATE": "1000/m"}, only=None)
+    return start(document, {**backend(), "GATEHOUSE_RELAY_RATE": "1000/m"}, only=None)
 
 
 def _token(gateway: Gateway, form: dict[str, str], **headers: str) -> Answer:
@@ -171,10 +169,10 @@ def test_A3_the_console_is_not_reached_through_the_public_listener(
 
 
 def test_the_relay_is_limited_by_account_whatever_the_worker(
-    start: Start, provider: Provider, upstream: Upstream, backend: dict[str, str]
+    start: Start, provider: Provider, upstream: Upstream, backend: Backend
 ) -> None:
     limited = start(
-        standard(provider, upstream), {**backend, "GATEHOUSE_RELAY_RATE": "5/h"}, only=None
+        standard(provider, upstream), {**backend(), "GATEHOUSE_RELAY_RATE": "5/h"}, only=None
     )
     statuses = [_token(limited, _password_form(password="guess")).status for _ in range(9)]
     assert statuses == [400] * 5 + [429] * 4
