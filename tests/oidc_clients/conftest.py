@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import socket
 import threading
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
@@ -14,6 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import get_default_algorithms
 
+from oidc_clients import fetch
 from oidc_clients.provider import ProviderSpec
 
 ALGORITHMS = get_default_algorithms()
@@ -187,7 +189,8 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self.json({"what": what})
 
-    do_POST = do_GET
+    def do_POST(self) -> None:
+        self.do_GET()
 
     def json(self, document: Any, headers: dict[str, str] | None = None, status: int = 200) -> None:
         self.answer(json.dumps(document).encode(), status, **(headers or {}))
@@ -275,3 +278,22 @@ def other_provider(keys: Keys) -> Iterator[Provider]:
     made.keys = [keys.rsa_2.named("rsa-1").jwk]
     yield made
     made.stop()
+
+
+@pytest.fixture
+def resolve_to(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
+    """Names resolve to these addresses, another list each time; returns the names asked for."""
+
+    def resolving(*answers: list[str]) -> list[str]:
+        asked: list[str] = []
+
+        def getaddrinfo(host: str, port: int, *others: Any, **options: Any) -> list[Any]:
+            addresses = answers[min(len(asked), len(answers) - 1)]
+            asked.append(host)
+            kind = (socket.AF_INET, socket.SOCK_STREAM, 6, "")
+            return [(*kind, (address, port)) for address in addresses]
+
+        monkeypatch.setattr(fetch.socket, "getaddrinfo", getaddrinfo)
+        return asked
+
+    return resolving

@@ -112,7 +112,7 @@ def test_J5_wycheproof_keys_one_by_one() -> None:
         7: ["its modulus has the ROCA fingerprint (CVE-2017-15361)"],
         8: ["its modulus is not of 2048 to 8192 bits"],
         9: ["its exponent is not odd and at least 65537"],
-        **dict.fromkeys(range(10, 19), [symmetric]),
+        **{number: [symmetric] for number in range(10, 19)},
         19: ["its alg does not fit its type and curve"],
         20: ["its alg does not fit its type and curve"],
         21: ["its use is not sig"],
@@ -162,7 +162,7 @@ def test_J1_cookbook_signatures_verify() -> None:
     for example in examples:
         keys, token = cookbook_keys(example), example["output"]["compact"]
         assert accepts(keys, token), example["title"]
-        head, payload, signature = token.split(".")
+        head, _, signature = token.split(".")
         changed = base64.urlsafe_b64encode(b"another payload.").decode().rstrip("=")
         assert not accepts(keys, f"{head}.{changed}.{signature}")
         assert parse(token.encode()).payload == example["input"]["payload"].encode()
