@@ -8,6 +8,6 @@ class ApisConfig(AppConfig):
     verbose_name = "APIs and upstreams"
 
     def ready(self) -> None:
-        from apis import signals
+        from apis import checks, signals  # noqa: F401 - checks register themselves
 
         signals.connect()

@@ -11,14 +11,10 @@ from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 
-from apis.apply import allowed_networks
-from apis.config import Document
-from apis.describe import NotDescribable, describe
+from apis.health import judgement, refusing
 from apis.models import Api, AttachedPolicy, Route
 from apis.places import Located, locate
-from apis.rehearsal import broken_routes
 from apis.signin import seconds_to_wait
-from apis.validation import NO_IDENTITY, problems
 from oidc_clients.models import Client, Provider
 from policies.admin import Judgement
 from policies.core.config import Problem
@@ -59,31 +55,18 @@ class ConsoleSite(admin.AdminSite):
     site_url = None  # what the public listener serves is not this site
 
     def judgement(self) -> Judgement:
-        """See ``policies.admin``.
-
-        An API may be stored before it says who may call it: until then its routes refuse.
-        """
-        document, found = _judged()
-        refused = [problem for problem in found if problem.message != NO_IDENTITY]
-        return Judgement(refused, whole=document is not None)
+        """See ``policies.admin``."""
+        return judgement()
 
     def locate(self, problem: Problem) -> Located:
         """See ``apis.places``."""
         return locate(problem)
 
-    def problems(self) -> list[Located]:
-        """Everything that makes routes refuse calls by mistake."""
-        document, found = _judged()
-        if document is not None and all(problem.message == NO_IDENTITY for problem in found):
-            known = {problem.path for problem in found}
-            found += [item for item in broken_routes(document) if item.path not in known]
-        return [locate(problem) for problem in found]
-
     def index(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> TemplateResponse:
         """The overview: health at a glance, what to do next, and the way to every page."""
-        found = self.problems()
+        found = refusing()
         steps = list(_first_steps())
         context = {
             "tiles": list(_tiles(len(found))),
@@ -130,15 +113,6 @@ class ConsoleSite(admin.AdminSite):
         return TemplateResponse(
             request, "console/throttled.html", context, status=status, headers=headers
         )
-
-
-def _judged() -> tuple[Document | None, list[Problem]]:
-    """The stored configuration, None where it is none, and what is wrong with it."""
-    try:
-        document = describe()
-    except NotDescribable as error:
-        return None, error.problems
-    return document, problems(document, allowed_networks())
 
 
 def _at(names: Any, name: str) -> int:

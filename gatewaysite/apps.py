@@ -5,10 +5,13 @@ from django.contrib.admin import apps as admin_apps
 
 
 class GatewaySiteConfig(AppConfig):
-    """Commands of the whole installation."""
+    """Commands and checks of the whole installation."""
 
     default = True
     name = "gatewaysite"
+
+    def ready(self) -> None:
+        from gatewaysite import checks  # noqa: F401 - registers them
 
 
 class ConsoleConfig(admin_apps.AdminConfig):

@@ -1,4 +1,4 @@
-"""What ``make run`` and ``make demo`` do before anything serves: database, files, first user."""
+"""What ``make run`` and ``make demo`` do before anything serves: database, first user."""
 
 import secrets
 
@@ -10,9 +10,8 @@ ADMINISTRATOR = "admin"
 
 
 def prepare() -> None:
-    """Bring the database to this version, and collect the console's static files."""
+    """Bring the database to this version."""
     call_command("migrate", interactive=False, verbosity=0)
-    call_command("collectstatic", interactive=False, verbosity=0)
 
 
 def first_administrator() -> str | None:

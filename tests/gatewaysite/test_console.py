@@ -20,8 +20,6 @@ LINES = {"Content-Type": "application/x-www-form-urlencoded"}
 @pytest.fixture(scope="module")
 def console() -> Iterator[ConsoleProcess]:
     process = ConsoleProcess()
-    (process.data_dir / "static").mkdir()
-    (process.data_dir / "static" / "console.css").write_text("body {}")
     process.start()
     yield process
     process.stop()
@@ -30,7 +28,7 @@ def console() -> Iterator[ConsoleProcess]:
 
 @pytest.mark.parametrize(
     "path",
-    ["/admin/", "/admin/login/", "/", "/static/console.css", "/auth", "/auth/../admin/",
+    ["/admin/", "/admin/login/", "/", "/static/gatehouse/console.css", "/auth", "/auth/../admin/",
      "/auth/%2e%2e/admin/", "//auth/demo/token", "/AUTH/demo/token", "/auth/demo/token/",
      "/auth/demo/token%0a", "/auth/demo", "/auth/a/b/token"],
 )  # fmt: skip
@@ -52,7 +50,8 @@ def test_A3_the_console_serves_no_auth(console: ConsoleProcess) -> None:
 
 def test_the_console_serves_the_admin_to_its_own_names_only(console: ConsoleProcess) -> None:
     assert console.console("GET", "/admin/login/").status == 200
-    assert console.console("GET", "/static/console.css").content == b"body {}"
+    sheet = Path("static/gatehouse/console.css").read_bytes()
+    assert console.console("GET", "/static/gatehouse/console.css").content == sheet
     assert console.console("GET", "/admin/login/", {"Host": "evil.example"}).status == 400
     forwarded = {"X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "https"}
     reply = console.console("GET", "/admin/", forwarded)

@@ -13,7 +13,7 @@ from gatewaysite.serve import MANAGE
 
 
 class Command(BaseCommand):
-    help = "Migrate, collect static files, make the first administrator, and serve."
+    help = "Migrate, make the first administrator, and serve."
 
     def handle(self, *args: Any, **options: Any) -> None:
         environment: Environment = settings.ENVIRONMENT
