@@ -1,5 +1,6 @@
 """The parts of the end-to-end tests, each started once and shared: real processes on free ports."""
 
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -103,6 +104,9 @@ def start() -> Iterator[Start]:
         return gateway
 
     yield begin
+    for gateway in made:
+        if gateway.running():
+            gateway.signal(signal.SIGTERM)
     for gateway in made:
         gateway.remove()
         _running.remove(gateway)

@@ -6,6 +6,7 @@ the second that Python and Django need to start, where only the command's effect
 
 import io
 import json
+import os
 import sys
 import time
 import traceback
@@ -16,6 +17,7 @@ from django.core.management import CommandError, call_command
 
 
 def main() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gatewaysite.settings")
     django.setup()
     print(json.dumps("ready"), flush=True)
     for line in sys.stdin:
