@@ -92,7 +92,12 @@ def _plain_numbers(data: Any) -> Any:
     return data
 
 
-_REFERENCE = frozenset({"env", "file", "keep", "changed", "sha256"})
+# References, routes and targets stand on one line: so does each in a difference.
+_ONE_LINE = (
+    frozenset({"env", "file", "keep", "changed", "sha256"}),
+    frozenset({"methods", "path", "websocket"}),
+    frozenset({"url", "weight"}),
+)
 
 
 class _Dumper(yaml.CSafeDumper):
@@ -108,7 +113,7 @@ def _list(dumper: _Dumper, items: list[Any]) -> yaml.Node:
 
 
 def _mapping(dumper: _Dumper, members: dict[str, Any]) -> yaml.Node:
-    flow = bool(members) and members.keys() <= _REFERENCE
+    flow = any(members.keys() <= names for names in _ONE_LINE)
     return dumper.represent_mapping("tag:yaml.org,2002:map", members, flow_style=flow)
 
 

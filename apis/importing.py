@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from apis import openapi
 from apis.apply import Outcome, Refused, allowed_networks, by_name, change, new_problems
-from apis.config import ApiConfig, Document, RouteConfig, TargetConfig, UpstreamConfig
+from apis.config import ApiConfig, Document, RouteConfig
 from apis.syntax import template_shape
 from apis.validation import NO_IDENTITY, problems
 from policies.core.config import Problem
@@ -33,12 +33,14 @@ def import_api(order: Import, *, dry_run: bool) -> tuple[Outcome, bool]:
     cannot be used.
     """
     operations = openapi.routes(order.document.text)
-    fresh = ApiConfig(
-        name=order.name,
-        base_path=f"/{order.name}",
-        upstream=UpstreamConfig(targets=(TargetConfig(url=order.upstream),)),
-        openapi=order.document,
-        routes=operations,
+    fresh = ApiConfig.model_validate(
+        {
+            "name": order.name,
+            "base_path": f"/{order.name}",
+            "upstream": {"targets": [{"url": order.upstream}]},
+            "openapi": order.document,
+            "routes": operations,
+        }
     )
     closed = False
 

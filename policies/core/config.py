@@ -85,8 +85,8 @@ def errors_of(error: ValidationError) -> list[Any]:
     A list whose items are all wrong is called too short as well: that says nothing new.
     """
     items = error.errors(include_input=False, include_url=False)
-    inside = {tuple(item["loc"][:-1]) for item in items}
-    return [i for i in items if i["type"] != "too_short" or tuple(i["loc"]) not in inside]
+    around = {item["loc"][:length] for item in items for length in range(len(item["loc"]))}
+    return [item for item in items if item["type"] != "too_short" or item["loc"] not in around]
 
 
 def problems_of(error: ValidationError, prefix: tuple[Any, ...] = ()) -> list[Problem]:
