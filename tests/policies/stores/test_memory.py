@@ -1,6 +1,8 @@
 """The in-process store is bounded, whatever is thrown at it."""
 
 import asyncio
+import sys
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -9,7 +11,16 @@ from hypothesis import strategies as st
 
 from policies.core.services import Rate
 from policies.stores.memory import MemoryBackend, MemoryState
-from policies.stores.operations import Consume, Delete, Lease, Publish, Read, Release, RememberOnce
+from policies.stores.operations import (
+    Consume,
+    Delete,
+    Increment,
+    Lease,
+    Publish,
+    Read,
+    Release,
+    RememberOnce,
+)
 
 
 def test_ended_entries_leave_as_others_come(clock: Callable[[], float]) -> None:
@@ -88,6 +99,30 @@ def test_it_never_holds_more_than_the_cap_and_files_each_key_once(played: list[o
         assert len(backend) <= 5
         filed = [key for keys in backend._filed.values() for key in keys]
         assert sorted(filed) == sorted(backend._entries)
+
+
+def test_R1_threads_count_exactly() -> None:
+    backend = MemoryBackend()
+    rate = Rate(limit=500, per=3600, burst=500)
+    allowed: list[bool] = []
+
+    def ask() -> None:
+        for _ in range(500):
+            backend.execute([Increment("n", 1, 600)] * 20)
+            allowed.append(backend.consume("b", rate, 1).allowed)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=ask) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert backend.execute([Read("n")]) == [b"80000"]
+    assert sum(allowed) == 500
 
 
 def test_it_answers_without_giving_up_the_loop() -> None:

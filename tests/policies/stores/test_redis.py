@@ -52,6 +52,13 @@ def test_R6_a_stalled_server_costs_one_caller_a_time_out_and_then_nobody(
     assert retried(lambda: backend.execute([Read("k")]), watch) == [b"v"]
 
 
+def test_R6_redis_is_asked_once_and_for_a_tenth_of_a_second() -> None:
+    """The client's own defaults wait for seconds and try again."""
+    options = RedisBackend("redis://127.0.0.1:1/0")._client.connection_pool.connection_kwargs
+    assert options["socket_timeout"] == options["socket_connect_timeout"] == 0.1
+    assert options["retry"].get_retries() == 0
+
+
 def test_R6_a_closed_port_is_refused_and_the_restarted_server_is_found(
     own_redis: Any, watch: Watch
 ) -> None:
