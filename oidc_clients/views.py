@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 RETRY_AFTER = 5
 """Seconds after which asking an unavailable provider again makes sense."""
 
+_PERIODS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _relay = Relay(MetadataCache())
 
 
@@ -109,9 +110,22 @@ def _count(request: HttpRequest, kind: str, key: Any) -> None:
     if usage is None or usage["limit"] == 0:
         raise StateUnavailable("the relay's limits cannot be counted")
     if usage["should_limit"]:
-        wait = max(1, usage["time_left"])
-        fields = ((b"retry-after", str(wait).encode()),)
-        raise Refused(Deny("rate_limited", "Too many token requests; try again later.", fields))
+        raise Refused(_rate_limited(kind, usage["limit"], max(1, usage["time_left"])))
+
+
+def _rate_limited(kind: str, limit: int, wait: int) -> Deny:
+    """The refusal over a limit (draft-ietf-httpapi-ratelimit-headers; RFC 9110 10.2.3)."""
+    window = _PERIODS[settings.ENVIRONMENT.relay_rate[-1]]
+    fields = {
+        "retry-after": f"{wait}",
+        "ratelimit": f'"{kind}";r=0;t={wait}',
+        "ratelimit-policy": f'"{kind}";q={limit};w={window}',
+    }
+    return Deny(
+        "rate_limited",
+        f"Too many token requests for this {kind}.",
+        tuple((name.encode(), value.encode()) for name, value in fields.items()),
+    )
 
 
 def _response(status: int, content: Any) -> HttpResponse:

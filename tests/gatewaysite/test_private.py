@@ -49,7 +49,7 @@ async def ask(application: PrivateApplication, *messages: Mapping[str, Any]) -> 
     async def send(message: Mapping[str, Any]) -> None:
         sent.append(message)
 
-    await application({**SCOPE}, receive, send)
+    await asyncio.wait_for(application({**SCOPE}, receive, send), 10)
     return sent
 
 
@@ -84,6 +84,7 @@ def test_a_body_that_does_not_end_is_refused_at_its_bound() -> None:
 def test_half_a_request_never_reaches_django() -> None:
     async def traffic() -> None:
         django = Django()
+        django.released.set()
         assert await ask(PrivateApplication(django), part(b"grant_type="), LEFT) == []
         assert django.bodies == []
 

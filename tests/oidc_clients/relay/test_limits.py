@@ -76,7 +76,10 @@ def test_R3_over_the_limit_is_429_with_retry_after(limited: RelayConsole) -> Non
     assert (reply.status, reply.json["code"]) == (429, "rate_limited")
     assert reply.headers["content-type"] == "application/problem+json"
     assert reply.headers["cache-control"] == "no-store"
-    assert 0 < int(reply.headers["retry-after"]) <= 24 * 3600
+    wait = int(reply.headers["retry-after"])
+    assert 0 < wait <= 24 * 3600
+    assert reply.headers["ratelimit"] == f'"address";r=0;t={wait}'
+    assert reply.headers["ratelimit-policy"] == f'"address";q={LIMIT};w=86400'
     unknown = limited.token("unknown", b"", client=address)
     assert unknown.status == 429  # counted before anything is looked up
 
