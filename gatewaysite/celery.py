@@ -7,6 +7,7 @@ when the worker ends. Tasks live in their own apps as ``shared_task``.
 """
 
 import os
+import warnings
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 
 from celery import Celery
 from celery.beat import Scheduler, Service
+from celery.exceptions import SecurityWarning
 from celery.signals import worker_ready
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gatewaysite.settings")
@@ -78,6 +80,8 @@ def run_all_once(**_: object) -> None:
 
 def run() -> int:
     """Work until SIGTERM, then finish the tasks under way. Returns the exit code."""
+    # It warns root of pickled messages; only JSON is accepted here.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
     worker = app.Worker(
         pool_cls="threads",
         concurrency=THREADS,
