@@ -47,7 +47,7 @@ class Asked:
         return self.url.lower().startswith("https://")
 
     def encode(self) -> bytes:
-        """The message on the wire; Host and Content-Length are added where they are missing."""
+        """The message on the wire, framed as curl would; Host is added where it is missing."""
         scheme, mark, rest = self.url.partition("#")[0].partition("://")
         authority, target = re.split(r"(?=[/?])|\Z", rest, maxsplit=1) if mark else ("", scheme)
         names = {name.lower() for name, _ in self.fields}
@@ -55,9 +55,12 @@ class Asked:
         if "host" not in names:
             lines.append(f"Host: {authority or 'localhost'}")
         lines += [f"{name}: {value}" for name, value in self.fields]
-        if self.body and not names & {"content-length", "transfer-encoding"}:
-            lines.append(f"Content-Length: {len(self.body)}")
-        return "\r\n".join([*lines, "", ""]).encode("utf-8", "surrogateescape") + self.body
+        content = self.body
+        if content and "transfer-encoding" in names:
+            content = b"%x\r\n%b\r\n0\r\n\r\n" % (len(content), content)
+        elif content and "content-length" not in names:
+            lines.append(f"Content-Length: {len(content)}")
+        return "\r\n".join([*lines, "", ""]).encode("utf-8", "surrogateescape") + content
 
 
 async def explain(gateway: Gateway, asked: Asked) -> list[str]:
