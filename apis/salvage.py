@@ -73,7 +73,9 @@ def _names(data: dict[str, Any]) -> frozenset[str]:
 
 def _is_news(kind: str, place: Place, dropped: set[Place]) -> bool:
     """Whether a problem of a later round is one of the data, and not of what was taken out."""
-    return kind == "value_error" and not any(place[: len(gone)] == gone for gone in dropped)
+    return kind == "value_error" and not any(
+        place[: len(gone)] == gone[: len(place)] for gone in dropped
+    )
 
 
 def _without(

@@ -68,6 +68,7 @@ _MESSAGES = {
     "less_than_equal": "give at most {le}",
     "less_than": "give less than {lt}",
     "literal_error": "give {expected}",
+    "string_pattern_mismatch": "give a text of the form {pattern}",
 }
 
 
@@ -76,7 +77,13 @@ def message_of(item: Mapping[str, Any]) -> str:
     message = _MESSAGES.get(item["type"])
     if message is None:
         return str(item["msg"]).removeprefix("Value error, ")
-    return message.format(**item.get("ctx", {}))
+    bounds = {name: _plain(value) for name, value in item.get("ctx", {}).items()}
+    return message.format(**bounds)
+
+
+def _plain(value: Any) -> Any:
+    """``60.0`` is said as 60."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def errors_of(error: ValidationError) -> list[Any]:

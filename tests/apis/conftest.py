@@ -2,9 +2,13 @@
 
 import io
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding
 from django.core.management import CommandError, call_command
 
 from policies.models import Generation
@@ -67,3 +71,15 @@ def operator(db, tmp_path, settings, monkeypatch) -> Operator:
     )
     monkeypatch.chdir(tmp_path)
     return Operator(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def authority() -> str:
+    """A certificate that could stand as ``ca``, in PEM form."""
+    key = Ed25519PrivateKey.generate()
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test authority")])
+    start = datetime(2020, 1, 1, tzinfo=UTC)
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name)
+    builder = builder.public_key(key.public_key()).serial_number(1)
+    builder = builder.not_valid_before(start).not_valid_after(start.replace(year=2050))
+    return builder.sign(key, None).public_bytes(Encoding.PEM).decode()
