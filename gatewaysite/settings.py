@@ -69,8 +69,12 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {
     "default": {"BACKEND": "policies.cache.StateCache", "LOCATION": ENVIRONMENT.state},
 }
-# W001 knows only Django's shared backends; ours increments atomically (see policies.cache).
-SILENCED_SYSTEM_CHECKS = ["django_ratelimit.W001"]
+SILENCED_SYSTEM_CHECKS = [
+    "django_ratelimit.W001",  # it knows Django's backends; ours increments atomically
+    "security.W005",  # HSTS for other names below the console's is for their owner to promise
+    "security.W021",  # so is HSTS preload
+    "security.W008",  # nothing to redirect: the console's listener speaks one scheme only
+]
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"

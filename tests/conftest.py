@@ -14,6 +14,6 @@ if "GATEHOUSE_DATA_DIR" not in os.environ:
     atexit.register(shutil.rmtree, os.environ["GATEHOUSE_DATA_DIR"], ignore_errors=True)
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gatewaysite.settings")
 
-import django  # noqa: E402
+import django
 
 django.setup()
