@@ -232,8 +232,9 @@ class KeyStore:
 
     async def _ask(self, slot: KeySlot, kid: str | None) -> None:
         """Fetch, take up and publish; a failure is made known to all workers for a while."""
-        source = slot.source
-        began = self._clock()
+        source, held, began = slot.source, slot.held, self._clock()
+        if held is not None:  # newer than what is held, though another machine's clock is ahead
+            began = max(began, held.fetched_at + 0.001)
         try:
             fetched = await asyncio.to_thread(self._fetch, slot.spec)
         except FetchError as error:

@@ -17,7 +17,7 @@ DEFAULT_TOKEN_TYPES = frozenset({"at+jwt", "jwt"})
 def media_type(typ: str) -> str:
     """A ``typ`` in the form that is compared: lower case, without ``application/`` (RFC 7515
     4.1.9), and without folding anything beyond ASCII."""
-    if not typ or not typ.isascii():
+    if not typ.isascii():
         return typ
     lowered = typ.lower()
     short = lowered.removeprefix("application/")

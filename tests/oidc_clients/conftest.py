@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -16,7 +17,12 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import get_default_algorithms
 
 from oidc_clients import fetch
+from oidc_clients.keystore import KeyStore
 from oidc_clients.provider import ProviderSpec
+from policies.core.services import State
+from policies.stores.batching import BatchingState
+from policies.stores.database import DatabaseBackend
+from policies.stores.memory import MemoryBackend, MemoryState
 
 ALGORITHMS = get_default_algorithms()
 AUDIENCE = "urn:test:api"
@@ -124,6 +130,7 @@ class Provider:
         self.cache_control = ""
         self.metadata: dict[str, Any] = {}
         self.seen: list[tuple[str, dict[str, str], bytes]] = []
+        self.arrived = threading.Event()  # a request came
         self.gate = threading.Event()  # answers wait for it
         self.gate.set()
         self.released = threading.Event()  # lets slow faults end with the test
@@ -133,6 +140,15 @@ class Provider:
         self.issuer = f"http://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
         self._thread.start()
+
+    def hold(self) -> None:
+        """Let requests wait for ``gate``."""
+        self.arrived.clear()
+        self.gate.clear()
+
+    async def held(self) -> None:
+        """A request waits."""
+        assert await asyncio.to_thread(self.arrived.wait, 20)
 
     def url(self, path: str) -> str:
         return self.issuer + path
@@ -174,6 +190,7 @@ class _Handler(BaseHTTPRequestHandler):
         provider.hits[what] += 1
         length = int(self.headers.get("content-length") or 0)
         provider.seen.append((self.path, dict(self.headers), self.rfile.read(length)))
+        provider.arrived.set()
         provider.gate.wait(20)
         if provider.fault:
             self.close_connection = True
@@ -297,3 +314,37 @@ def resolve_to(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
         return asked
 
     return resolving
+
+
+@pytest.fixture(params=["memory", "database"])
+def state(request: pytest.FixtureRequest, clock: Clock, tmp_path: Path) -> State:
+    """Shared by all workers of a test."""
+    if request.param == "memory":
+        return MemoryState(MemoryBackend(clock))
+    return BatchingState(DatabaseBackend(tmp_path / "state.sqlite3", clock))
+
+
+class Workers:
+    """Several processes as far as key sets go: one store each, one shared state."""
+
+    def __init__(self, state: State, clock: Clock, spec: ProviderSpec, count: int = 1) -> None:
+        self.stores = [KeyStore(state, clock) for _ in range(count)]
+        self.slots = [store.slot(spec) for store in self.stores]
+        self.clock = clock
+
+    async def kids(self, worker: int = 0) -> set[str | None] | None:
+        keys = await self.stores[worker].ready(self.slots[worker], self.clock.now)
+        return None if keys is None else {key.kid for key in keys.keys}
+
+    async def search(self, kid: str, worker: int = 0) -> bool:
+        return await self.stores[worker].search(self.slots[worker], kid)
+
+    async def idle(self) -> None:
+        """Every renewal in the background has ended."""
+        jobs = [slot.job for slot in self.slots if slot.job is not None]
+        await asyncio.gather(*jobs)
+
+
+@pytest.fixture
+def workers(state: State, clock: Clock, provider: Provider) -> Callable[..., Workers]:
+    return lambda count=1, **changes: Workers(state, clock, provider.spec(**changes), count)
