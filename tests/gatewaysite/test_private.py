@@ -38,7 +38,9 @@ class Django:
         await send({"type": "http.response.start", "status": 200, "headers": []})
 
 
-async def ask(application: PrivateApplication, *messages: Mapping[str, Any]) -> list[Any]:
+async def ask(
+    application: PrivateApplication, *messages: Mapping[str, Any], scope: Scope = SCOPE
+) -> list[Any]:
     """What is sent back for these messages; [] when nothing is."""
     coming = iter(messages)
     sent: list[Any] = []
@@ -49,7 +51,7 @@ async def ask(application: PrivateApplication, *messages: Mapping[str, Any]) -> 
     async def send(message: Mapping[str, Any]) -> None:
         sent.append(message)
 
-    await asyncio.wait_for(application({**SCOPE}, receive, send), 10)
+    await asyncio.wait_for(application({**scope}, receive, send), 10)
     return sent
 
 
@@ -110,16 +112,11 @@ def test_requests_beyond_the_bound_are_told_to_come_again() -> None:
 
 def test_a_client_told_twice_is_not_the_proxys() -> None:
     async def traffic() -> None:
+        django = Django()
+        django.released.set()
         scope = {**SCOPE, "headers": [(b"x-forwarded-for", b"192.0.2.1")] * 2}
-        sent: list[Any] = []
-
-        async def receive() -> Mapping[str, Any]:
-            return WHOLE
-
-        async def send(message: Mapping[str, Any]) -> None:
-            sent.append(message)
-
-        await PrivateApplication(Django())(scope, receive, send)
+        sent = await ask(PrivateApplication(django), WHOLE, scope=scope)
         assert sent[0]["status"] == 400
+        assert django.bodies == []
 
     asyncio.run(traffic())
