@@ -64,7 +64,6 @@ _RELEASE = "DELETE FROM entries WHERE key = ? AND value = ? AND ends > ?"
 _TOUCH = "UPDATE entries SET ends = ? WHERE key = ? AND ends > ?"
 _DELETE = "DELETE FROM entries WHERE key = ? AND ends > ?"
 _SCAN = "SELECT key, ends FROM entries WHERE key > ? ORDER BY key LIMIT ?"
-_PURGE = "DELETE FROM entries WHERE ends <= ?"
 
 
 class _Connection:
@@ -116,13 +115,21 @@ class DatabaseBackend:
             connection.unscanned += len(batch)
             if connection.unscanned >= _SCAN_EVERY:
                 connection.unscanned = 0
-                connection.scanned = _scan(sql, connection.scanned, now)
+                connection.scanned, _ = _scan(sql, connection.scanned, now)
         return results
 
     def purge(self) -> int:
-        """Delete every ended entry; how many there were."""
-        with self._transaction() as connection:
-            return connection.sql.execute(_PURGE, (int(self._clock() * SECOND),)).rowcount
+        """Delete every ended entry; how many there were.
+
+        In many short transactions, so that nobody is kept waiting for the lock.
+        """
+        after, count = "", 0
+        while True:
+            with self._transaction() as connection:
+                after, ended = _scan(connection.sql, after, int(self._clock() * SECOND))
+            count += ended
+            if not after:
+                return count
 
     @contextmanager
     def _transaction(self) -> Iterator[_Connection]:
@@ -198,13 +205,16 @@ def _changed(sql: sqlite3.Connection, statement: str, values: tuple[object, ...]
     return sql.execute(statement, values).rowcount > 0
 
 
-def _scan(sql: sqlite3.Connection, after: str, now: int) -> str:
-    """Delete the ended entries among the next rows; the key to go on from."""
+def _scan(sql: sqlite3.Connection, after: str, now: int) -> tuple[str, int]:
+    """Delete the ended entries among the next rows.
+
+    The key to go on from, empty when the last row was seen, and how many were deleted.
+    """
     rows = sql.execute(_SCAN, (after, _SCAN_ROWS)).fetchall()
     ended = [(key,) for key, ends in rows if ends <= now]
     if ended:
         sql.executemany("DELETE FROM entries WHERE key = ?", ended)
-    return rows[-1][0] if len(rows) == _SCAN_ROWS else ""
+    return (rows[-1][0] if len(rows) == _SCAN_ROWS else ""), len(ended)
 
 
 def _end(ttl: float, now: int) -> int:

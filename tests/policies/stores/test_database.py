@@ -47,11 +47,22 @@ def test_ended_rows_are_purged_in_passing(path: Path, clock: Callable[[], float]
 
 def test_purge_deletes_every_ended_row(path: Path, clock: Callable[[], float]) -> None:
     backend = DatabaseBackend(path, clock)
-    backend.execute([RememberOnce(f"old {n}", 10) for n in range(30)])
+    backend.execute([RememberOnce(f"old {n}", 10) for n in range(1000)])
     backend.execute([RememberOnce("new", 100)])
     clock.now += 20
-    assert backend.purge() == 30
+    assert backend.purge() == 1000
     assert rows(path) == 1
+    assert backend.purge() == 0
+
+
+def test_purging_lets_others_take_their_turn(path: Path, clock: Callable[[], float]) -> None:
+    backend = DatabaseBackend(path, clock)
+    backend.execute([RememberOnce(f"old {n}", 10) for n in range(1000)])
+    clock.now += 20
+    statements: list[str] = []
+    backend._local.connection.sql.set_trace_callback(statements.append)
+    backend.purge()
+    assert statements.count("COMMIT") == 4
 
 
 def test_threads_share_the_file_exactly(path: Path) -> None:
