@@ -57,7 +57,7 @@ def new_order(body: bytes) -> tuple[str, int] | None:
     """Product and quantity of a well-formed order."""
     try:
         content = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(content, dict):
         return None
