@@ -19,7 +19,9 @@ from jwt.algorithms import get_default_algorithms
 from oidc_clients import fetch
 from oidc_clients.keystore import KeyStore
 from oidc_clients.provider import ProviderSpec
+from oidc_clients.tokens import ProviderTokens
 from policies.core.services import State
+from policies.core.values import Deny, Identity
 from policies.stores.batching import BatchingState
 from policies.stores.database import DatabaseBackend
 from policies.stores.memory import MemoryBackend, MemoryState
@@ -348,3 +350,42 @@ class Workers:
 @pytest.fixture
 def workers(state: State, clock: Clock, provider: Provider) -> Callable[..., Workers]:
     return lambda count=1, **changes: Workers(state, clock, provider.spec(**changes), count)
+
+
+class Verifier:
+    """One worker as far as tokens go. Each verdict may run in a loop of its own."""
+
+    def __init__(self, clock: Clock, *specs: ProviderSpec, state: State | None = None) -> None:
+        self.clock = clock
+        self.store = KeyStore(state or MemoryState(MemoryBackend(clock)), clock)
+        self.tokens = ProviderTokens(self.store)
+        self.tokens.replace(specs)
+        self.issuer = specs[0].issuer
+
+    def claims(self, **changes: Any) -> dict[str, Any]:
+        """Claims of a good token; ``...`` leaves one out."""
+        now = int(self.clock.now)
+        usual: dict[str, Any] = {"iss": self.issuer, "sub": "user-1", "aud": AUDIENCE}
+        usual |= {"scope": "read", "iat": now, "exp": now + 300}
+        return {name: value for name, value in (usual | changes).items() if value is not ...}
+
+    async def verify(self, token: bytes, *providers: str) -> Identity | Deny:
+        return await self.tokens.verify(providers or ("acme",), token, self.clock.now)
+
+    def verdict(self, token: bytes, *providers: str) -> Identity | Deny:
+        return asyncio.run(self.verify(token, *providers))
+
+    def identity(self, token: bytes, *providers: str) -> Identity:
+        verdict = self.verdict(token, *providers)
+        assert isinstance(verdict, Identity), verdict
+        return verdict
+
+    def code(self, token: bytes, *providers: str) -> str:
+        verdict = self.verdict(token, *providers)
+        assert isinstance(verdict, Deny), verdict
+        return verdict.code
+
+
+@pytest.fixture
+def verifiers(clock: Clock) -> Callable[..., Verifier]:
+    return lambda *specs, **options: Verifier(clock, *specs, **options)
