@@ -72,8 +72,11 @@ class Exchange(Protocol):
     except that ``length`` becomes Content-Length. None means unknown.
     """
 
-    request: Request
-    body: Body
+    @property
+    def request(self) -> Request: ...
+
+    @property
+    def body(self) -> Body: ...
 
     def respond(self, status: int, fields: list[Field], content: bytes, length: int | None) -> None:
         """A complete answer in one write. ``length`` differs from ``content`` only for HEAD/304."""

@@ -7,8 +7,8 @@ same chain. Upgrades cannot be carried here and are refused.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import cast
+from collections.abc import AsyncIterator, Callable
+from typing import Any, cast
 
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
@@ -23,7 +23,7 @@ from policies.core.values import Deny, Field, Headers, Request
 _CHUNK = 64 * 1024
 _AHEAD = 4  # chunks of an answer that may wait for the client
 
-View = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
+View = Callable[..., Any]
 
 
 def catch_all(gateway: Callable[[], Gateway]) -> View:
