@@ -134,7 +134,7 @@ class KeyStore:
         held = slot.held
         if held is not None and now < slot.due:
             return held.keys
-        job = self._job(slot, None) if now >= slot.due else slot.job
+        job = self._job(slot, None) if now >= slot.due else _running(slot)
         if held is None or now >= held.stale_at or (now >= held.expires_at and not slot.failed):
             await _patiently(job, PATIENCE)
         held = slot.held
@@ -160,9 +160,9 @@ class KeyStore:
 
     def _job(self, slot: KeySlot, kid: str | None) -> asyncio.Task[None]:
         """The one renewal or search of this slot: the one that runs, or a new one."""
-        job, loop = slot.job, asyncio.get_running_loop()
-        if job is None or job.done() or job.get_loop() is not loop:
-            job = slot.job = loop.create_task(self._run(slot, kid))
+        job = _running(slot)
+        if job is None:
+            job = slot.job = asyncio.create_task(self._run(slot, kid))
         return job
 
     async def _run(self, slot: KeySlot, kid: str | None) -> None:
@@ -297,6 +297,15 @@ class KeyStore:
 
 def _knows(slot: KeySlot, kid: str) -> bool:
     return slot.held is not None and slot.held.keys.knows(kid)
+
+
+def _running(slot: KeySlot) -> asyncio.Task[None] | None:
+    """The slot's job, if it can be waited for. A server that makes a loop for each request
+    (Django's) leaves jobs of other loops behind."""
+    job = slot.job
+    if job is None or job.done() or job.get_loop() is not asyncio.get_running_loop():
+        return None
+    return job
 
 
 async def _patiently(job: asyncio.Task[None] | None, seconds: float) -> None:
