@@ -231,7 +231,7 @@ class Http1Protocol(asyncio.Protocol):
         )
         self._head_timed = False
         if isinstance(request, Deny):
-            self._refuse(request)
+            self._refuse(request, message.method)
             return False
         body = message.body
         http11 = message.version == "1.1"
@@ -255,7 +255,7 @@ class Http1Protocol(asyncio.Protocol):
         last = self._ended and not self._queue
         return last or not body.ended or self.gateway.draining
 
-    def _refuse(self, deny: Deny) -> None:
+    def _refuse(self, deny: Deny, method: bytes = b"") -> None:
         """Answer a message that never became a request, and end the connection."""
         gateway = self.gateway
         request_id = gateway.request_id()
@@ -267,7 +267,9 @@ class Http1Protocol(asyncio.Protocol):
             (b"connection", b"close"),
         )
         lines = b"\r\n".join([b": ".join(field) for field in fields])
-        self.transport.write(b"%s%s\r\n\r\n%s" % (status_line(status), lines, content))
+        self.transport.write(b"%s%s\r\n\r\n" % (status_line(status), lines))
+        if method != b"HEAD":
+            self.transport.write(content)
         gateway.observer.malformed(self.peer.address, status, deny.code)
         self._end(everything_read=False)
 
