@@ -28,7 +28,13 @@ def database_settings(url: str) -> dict[str, Any]:
             "PASSWORD": unquote(parts.password or ""),
             "HOST": options.pop("host", parts.hostname or ""),
             "PORT": str(parts.port or ""),
-            "OPTIONS": {"pool": {"min_size": 1, "max_size": 8, "timeout": 5}, **options},
+            "CONN_HEALTH_CHECKS": True,  # a pooled connection may have ended with its server
+            "OPTIONS": {
+                "pool": {"min_size": 1, "max_size": 8, "timeout": 5},
+                "connect_timeout": 5,
+                "tcp_user_timeout": 10_000,
+                **options,
+            },
         }
     raise EnvironmentInvalid(
         "GATEHOUSE_DATABASE_URL: it must begin with sqlite:// or postgresql://"

@@ -17,6 +17,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gatewaysite.settings")
 django.setup()
 
 from django.conf import settings  # noqa: E402
+from django.db import connections  # noqa: E402
 
 from apis.gateway.handle import Gateway  # noqa: E402
 from gatewaysite.environment import Environment  # noqa: E402
@@ -70,6 +71,8 @@ def create() -> Application:
     end_with_parent(os.getppid())
     # Ctrl-C reaches the whole group; the supervisor turns it into one SIGTERM.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # One thread asks the database: a pool would add threads that reconnect on their own.
+    connections.settings["default"]["OPTIONS"].pop("pool", None)
     environment: Environment = settings.ENVIRONMENT
     world = World(environment, open_state(environment.state))
     return Application(world, Follower(world, LastGood(environment.data_dir / "last-good.json")))
