@@ -210,7 +210,9 @@ class AnswerReader:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._headed:  # later ones are trailers, which are dropped
-            self.fields.append((name.lower(), value.rstrip(b" \t")))
+            # llhttp leaves blanks behind a value. A tab stays: to llhttp "chunked" with a tab is
+            # no coding it knows, so it must not look like one to ``framing``.
+            self.fields.append((name.lower(), value.rstrip(b" ")))
 
     def on_headers_complete(self) -> None:
         if not self._headed:

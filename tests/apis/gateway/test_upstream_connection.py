@@ -1,0 +1,294 @@
+"""What becomes of an upstream connection: kept only when nothing can be left of an exchange."""
+
+import asyncio
+
+import pytest
+
+from apis.gateway.stream import HIGH_WATER
+from apis.gateway.sweep import NEVER
+from apis.gateway.upstream import (
+    UpstreamInvalid,
+    UpstreamRequest,
+    UpstreamUnreachable,
+)
+from apis.gateway.upstream_connection import UpstreamConnection
+from apis.routing import UpstreamSpec
+from tests.apis.gateway import scripted
+from tests.apis.gateway.scripted import (
+    OK,
+    SWITCH,
+    Upload,
+    Visit,
+    answering,
+    call,
+    calling,
+    content_of,
+    serving,
+)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        OK + b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\npoison",
+        OK + b"x",
+        OK + b"\r\n",
+        b"HTTP/1.1 204 No Content\r\n\r\npoison",
+        b"HTTP/1.1 304 Not Modified\r\ncontent-length: 6\r\n\r\npoison",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n" + OK,
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\nH",
+        b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok",
+        b"HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\nok",
+    ],
+)
+def test_P10_a_connection_with_bytes_left_over_is_not_used_again(play, answer):
+    async def scene():
+        async with serving(answering(answer, OK)) as server, calling(server) as upstream:
+            first = await call(upstream)
+            assert await content_of(first) in (b"ok", b"")
+            second = await call(upstream)
+            assert await content_of(second) in (b"ok", b"")
+            assert [name for name, _ in second.fields].count(b"content-length") <= 1
+            assert len(server.visits) == 2
+
+    play(scene())
+
+
+def test_P10_unasked_bytes_on_an_idle_connection_end_it(play):
+    async def scene():
+        sent = asyncio.Event()
+
+        async def script(visit: Visit) -> None:
+            await visit.head()
+            visit.send(OK)
+            if len(server.visits) == 1:
+                await sent.wait()
+                visit.send(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\npoison")
+                assert await visit.rest() == b""
+
+        async with serving(script) as server, calling(server) as upstream:
+            await call(upstream)
+            sent.set()
+            await server.done()
+            assert (await call(upstream)).content == b"ok"
+            assert len(server.visits) == 2
+
+    play(scene())
+
+
+def test_P10_an_answer_before_the_request_is_complete_ends_upload_and_connection(play):
+    async def scene():
+        never = asyncio.Event()
+
+        async def script(visit: Visit) -> None:
+            await visit.head()
+            visit.send(b"HTTP/1.1 413 Content Too Large\r\ncontent-length: 2\r\n\r\nno")
+            assert not (await visit.rest()).endswith(b"0\r\n\r\n")
+
+        async with serving(script) as server, calling(server) as upstream:
+            for _ in range(2):
+                upload = Upload([b"abc", never], None)
+                response = await call(upstream, "POST", body=upload)
+                assert (response.status, response.content) == (413, b"no")
+            await server.done()
+            assert len(server.visits) == 2
+
+    play(scene())
+
+
+def test_P10_an_answer_that_is_given_up_ends_the_connection(play):
+    async def scene():
+        async def script(visit: Visit) -> None:
+            await visit.head()
+            visit.send(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf")
+            assert await visit.rest() == b""
+
+        async with serving(script) as server, calling(server) as upstream:
+            response = await call(upstream)
+            response.abort()
+            response.abort()
+            assert await response.read() == b"half"
+            with pytest.raises(UpstreamInvalid):
+                await response.read()
+            await server.done()
+
+    play(scene())
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_P10_a_cancelled_call_ends_the_connection(play, streamed):
+    async def scene():
+        asked = asyncio.Event()
+
+        async def script(visit: Visit) -> None:
+            await visit.head()
+            asked.set()
+            assert not (await visit.rest()).endswith(b"0\r\n\r\n")
+
+        async with serving(script) as server, calling(server) as upstream:
+            body = Upload([b"abc", asyncio.Event()], None) if streamed else None
+            task = asyncio.ensure_future(call(upstream, "POST", body=body))
+            await asked.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            await server.done()
+
+    play(scene())
+
+
+class StillTransport:
+    """A transport that only notes how it ended."""
+
+    aborted = False
+
+    def write(self, data: bytes) -> None:
+        pass
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def is_closing(self) -> bool:
+        return self.aborted
+
+    def pause_reading(self) -> None:
+        pass
+
+    resume_reading = pause_reading
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+class Home:
+    """A pool that notes what comes back."""
+
+    def __init__(self) -> None:
+        self.kept: list[UpstreamConnection] = []
+
+    def released(self, connection: UpstreamConnection) -> None:
+        self.kept.append(connection)
+
+    def lost(self, connection: UpstreamConnection) -> None:
+        pass
+
+
+@pytest.mark.parametrize("answer_first", [False, True])
+@pytest.mark.parametrize("answer", [OK, OK[:-1], SWITCH])
+def test_P10_a_call_cancelled_as_its_answer_arrives_leaves_nothing_under_way(answer, answer_first):
+    async def scene():
+        home, transport = Home(), StillTransport()
+        connection = UpstreamConnection(home, UpstreamSpec(()), asyncio.get_running_loop())
+        connection.connection_made(transport)
+        request = UpstreamRequest("GET", "/", None, b"", b"websocket")
+        sending = connection.send(request, b"", None, NEVER, scripted.no_interim)
+        task = asyncio.ensure_future(sending)
+        await asyncio.sleep(0)
+        if answer_first:
+            connection.data_received(answer)
+            task.cancel()
+        else:
+            task.cancel()
+            connection.data_received(answer)
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        if answer == OK and answer_first:  # complete: the connection may carry another call
+            assert home.kept == [connection]
+            assert not transport.aborted
+        else:
+            assert home.kept == []
+            assert transport.aborted
+        connection.connection_lost(None)
+
+    scripted.play(scene())
+
+
+def test_P13_a_trailer_is_dropped_and_reaches_no_other_message(play):
+    trailed = (
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+        b"2\r\nok\r\n0\r\nX-User: admin\r\n\r\n"
+    )
+
+    async def scene():
+        async with serving(answering(trailed)) as server, calling(server) as upstream:
+            for _ in range(3):
+                response = await call(upstream)
+                assert response.content == b"ok"
+                assert response.fields == [(b"transfer-encoding", b"chunked")]
+            assert len(server.visits) == 1
+
+    play(scene())
+
+
+@pytest.mark.parametrize("way", ["close", "reset"])
+def test_a_connection_closed_before_any_answer_is_unreachable(play, way):
+    async def script(visit: Visit) -> None:
+        await visit.head()
+        getattr(visit, way)()
+
+    async def scene():
+        async with serving(script) as server, calling(server) as upstream:
+            with pytest.raises(UpstreamUnreachable):
+                await call(upstream)
+            assert len(server.heads) == 1
+
+    play(scene())
+
+
+def test_back_pressure_a_slow_client_stops_the_upstream(play):
+    size = 64 * 1024 * 1024
+
+    async def script(visit: Visit) -> None:
+        await visit.head()
+        visit.send(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % size)
+        for _ in range(size // 65536):
+            visit.send(b"x" * 65536)
+            await visit.writer.drain()
+        await visit.head()
+        visit.send(OK)
+
+    async def scene():
+        async with serving(script) as server, calling(server) as upstream:
+            response = await call(upstream)
+            stream = response._stream
+            total = most = 0
+            while chunk := await response.read():
+                total += len(chunk)
+                for _ in range(20):  # slower than the upstream
+                    await asyncio.sleep(0)
+                most = max(most, stream.buffered)
+            assert total == size
+            assert 0 < most <= 2 * HIGH_WATER
+            assert (await call(upstream)).content == b"ok"
+            assert len(server.visits) == 1
+
+    play(scene())
+
+
+def test_back_pressure_a_slow_upstream_stops_the_upload(play):
+    size = 64 * 1024 * 1024
+
+    async def scene():
+        go = asyncio.Event()
+
+        async def script(visit: Visit) -> None:
+            await visit.head()
+            await go.wait()
+            for _ in range(size // 65536):
+                await visit.read(65536)
+            visit.send(OK)
+
+        upload = Upload((b"x" * 65536 for _ in range(size // 65536)), size)
+        async with serving(script) as server, calling(server) as upstream:
+            task = asyncio.ensure_future(call(upstream, "POST", body=upload))
+            taken = -1
+            while upload.taken != taken or not taken:  # until it stands still
+                taken = upload.taken
+                for _ in range(50):
+                    await asyncio.sleep(0.001)
+            assert taken < size // 2  # what socket buffers take, and little more
+            go.set()
+            assert (await task).content == b"ok"
+            assert upload.taken == size
+
+    play(scene())
