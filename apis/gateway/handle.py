@@ -112,16 +112,16 @@ async def _serve(gateway: Gateway, exchange: Exchange, call: Call) -> Outcome:
     chain = cast(Chain, route.chain)
     decision = await chain.run(call)
     if not isinstance(decision, Pass):
-        return _settle(exchange, call, decision)
+        return _settle(exchange, call, decision, chain)
     if has_looped(gateway, request):
-        return _refuse(exchange, call, LOOP)
+        return _refuse(exchange, call, LOOP, chain)
     try:
         return await _carry(gateway, exchange, call, route, chain)
     except BodyRefused as refused:
-        return _refuse(exchange, call, refused.deny)
+        return _refuse(exchange, call, refused.deny, chain)
     except UpstreamError as error:
         logger.info("request %s on %r: %s: %s", request.id, route.name, error.code, error)
-        return _refuse(exchange, call, Deny(error.code, _UPSTREAM_DETAIL[error.code]))
+        return _refuse(exchange, call, Deny(error.code, _UPSTREAM_DETAIL[error.code]), chain)
 
 
 def find_route(gateway: Gateway, request: Request) -> Route | Deny:
@@ -225,25 +225,29 @@ def _unmatched(result: NotMatched) -> Deny:
     return _NOT_FOUND if result.host_known else _HOST_REFUSED
 
 
-def _settle(exchange: Exchange, call: Call, decision: Deny | Answer) -> Outcome:
+def _settle(exchange: Exchange, call: Call, decision: Deny | Answer, chain: Chain) -> Outcome:
     if isinstance(decision, Deny):
-        return _refuse(exchange, call, decision)
-    return _say(exchange, call, decision.status, list(decision.fields), decision.body)
+        return _refuse(exchange, call, decision, chain)
+    fields = chain.edit(call, decision.status, list(decision.fields))
+    return _say(exchange, call, Outcome(decision.status), fields, decision.body)
 
 
-def _refuse(exchange: Exchange, call: Call, deny: Deny) -> Outcome:
+def _refuse(exchange: Exchange, call: Call, deny: Deny, chain: Chain | None = None) -> Outcome:
+    """A refusal; the policies of the route's ``chain``, where it got that far, edit it too."""
     status, fields, content = render(deny, call.request.id)
-    return _say(exchange, call, status, fields, content, deny.code)
+    if chain is not None:
+        fields = chain.edit(call, status, fields)
+    return _say(exchange, call, Outcome(status, deny.code), fields, content)
 
 
 def _say(
-    exchange: Exchange, call: Call, status: int, fields: list[Field], content: bytes, code: str = ""
+    exchange: Exchange, call: Call, outcome: Outcome, fields: list[Field], content: bytes
 ) -> Outcome:
     """An answer of the gateway's own."""
     fields += call.response_fields
     fields += (date_field(int(call.now)), (b"x-request-id", call.request.id.encode()))
-    exchange.respond(status, fields, content, len(content))
-    return Outcome(status, code)
+    exchange.respond(outcome.status, fields, content, len(content))
+    return outcome
 
 
 @lru_cache(maxsize=4)
@@ -266,7 +270,7 @@ def _own_endpoint(gateway: Gateway, exchange: Exchange, call: Call) -> Outcome:
     if path == "/-/ready" and gateway.live.table is None:
         return _refuse(exchange, call, _NOT_READY)
     fields = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")]
-    return _say(exchange, call, 200, fields, b"ok\n")
+    return _say(exchange, call, Outcome(200), fields, b"ok\n")
 
 
 class _WatchedBody:
