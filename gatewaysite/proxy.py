@@ -15,6 +15,7 @@ from uvicorn.config import STARTUP_FAILURE, Config
 from uvicorn.supervisors.multiprocess import Multiprocess
 
 from apis.gateway.http1 import Http1Protocol
+from gatewaysite import metrics
 from gatewaysite.environment import Environment
 from gatewaysite.serve import UNUSABLE
 
@@ -51,6 +52,7 @@ def run(environment: Environment) -> int:
         address = environment.proxy_bind
         print(f"GATEHOUSE_PROXY_BIND: cannot listen on {address}: {error.strerror}", flush=True)
         return UNUSABLE
+    metrics.begin(environment.data_dir)
     workers = _Workers(config, [listener])
     workers.run()
     return UNUSABLE if workers.failed else 0

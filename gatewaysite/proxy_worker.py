@@ -6,6 +6,7 @@ connection has ended; no request ever comes this way.
 
 import asyncio
 import gc
+import logging
 import os
 import signal
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -24,10 +25,13 @@ from gatewaysite.environment import Environment  # noqa: E402
 from gatewaysite.following import Follower  # noqa: E402
 from gatewaysite.lastgood import LastGood  # noqa: E402
 from gatewaysite.lifeline import end_with_parent  # noqa: E402
+from gatewaysite.metrics import publish  # noqa: E402
 from gatewaysite.wiring import World  # noqa: E402
 from policies.stores.open import open_state  # noqa: E402
 
-_FLUSH = 1.0  # seconds between two looks at the access log
+logger = logging.getLogger(__name__)
+
+_FLUSH = 1.0  # seconds between two looks at the access log and two writings of the counters
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -60,10 +64,20 @@ class Application(Gateway):
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _flush(self) -> None:
-        """Write log lines that wait for company, and follow a log file that was rotated."""
+        """Write log lines that wait for company, follow a rotated file, show the counters."""
+        data_dir = settings.ENVIRONMENT.data_dir
+        shown = True
         while True:
             await asyncio.sleep(_FLUSH)
             self.observer.log.reopen()
+            try:
+                publish(self.observer, data_dir)
+            except OSError as error:  # a full disk stops no traffic; it is said once
+                if shown:
+                    logger.warning("the counters cannot be written: %s", error)
+                shown = False
+            else:
+                shown = True
 
 
 def create() -> Application:

@@ -1,7 +1,7 @@
 """What is remembered of every call: one access-log line and a few counters.
 
 Both are cheap enough for every request: lines are collected and written in batches, counters
-are plain dictionaries of this worker. ``Metrics.snapshot`` is summed over the workers by the
+are plain dictionaries of this worker. ``Observer.snapshot`` is summed over the workers by the
 console process. Nothing here holds a token, a query, a header value or a body.
 """
 
@@ -62,8 +62,12 @@ class AccessLog:
         except FileNotFoundError:
             moved = True
         if moved:
+            try:
+                fresh = _open(self._path)
+            except OSError:  # the old file takes the lines until a new one can be made
+                return
             os.close(self._file)
-            self._file = _open(self._path)
+            self._file = fresh
 
 
 def _open(path: Path) -> int:
@@ -94,7 +98,7 @@ class Metrics:
         key = (route, policy, code)
         self.reported[key] = self.reported.get(key, 0) + 1
 
-    def snapshot(self) -> dict[str, list[list[object]]]:
+    def snapshot(self) -> dict[str, object]:
         """Everything, as plain JSON values."""
         return {
             "calls": [[*key, count] for key, count in self.calls.items()],
@@ -137,6 +141,10 @@ class Observer:
             entry["subject"] = identity.subject
             entry["provider"] = identity.provider
         self.log.add(entry)
+
+    def snapshot(self) -> dict[str, object]:
+        """This worker's numbers, as plain JSON values."""
+        return {**self.metrics.snapshot(), "lost": self.log.lost}
 
     def reported(self, policy: str, call: Call, code: str) -> None:
         """A policy in report mode objected to this call."""
