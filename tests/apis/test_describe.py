@@ -75,6 +75,19 @@ def test_a_stored_copy_is_the_same_document(operator):
     assert again.providers[1].client.secret.reveal(Keyring.from_settings()) == f"{CANARY}-1"
 
 
+def test_a_text_that_was_edited_is_no_longer_said_to_come_from_its_file(operator):
+    document = "openapi: 3.1.0\npaths: {/x: {get: {}}}\n"
+    operator.write(document, "orders.yaml")
+    operator.apply(
+        configuration(1).replace("    routes", "    openapi: {file: orders.yaml}\n    routes")
+    )
+    assert describe().apis[0].openapi.file == str(operator.folder / "orders.yaml")
+    Api.objects.update(openapi=document + "# edited in the console\n")
+    assert describe().apis[0].openapi.file == ""
+    assert "# edited in the console" in operator.export()
+    assert operator.apply(operator.export()).out == "Nothing to change.\n"
+
+
 def test_A1_a_secret_of_another_row_does_not_open(operator):
     operator.apply(configuration(2))
     first, second = ProviderClient.objects.order_by("provider__name")

@@ -70,6 +70,14 @@ def test_what_export_prints_of_it_can_be_applied(operator, load):
     assert operator.apply(operator.export()).out == "Nothing to change.\n"
 
 
+def test_what_nobody_may_call_yet_is_not_changed_by_a_file_that_leaves_it_so(operator, load):
+    load(ITEMS)
+    changed = operator.export().replace("path: /items}", "path: /things}")
+    assert all(
+        "nothing here says who may call" in line for line in operator.apply(changed).problems
+    )
+
+
 def test_importing_again_changes_nothing(operator, load):
     load(ITEMS)
     before = list(Route.objects.values())

@@ -52,6 +52,16 @@ def test_O2_a_hostile_text_is_refused(text, message):
     assert str(refused.value) == message
 
 
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a": ', "}"), ("{b: ", "}")])
+def test_O2_forty_levels_are_read_and_one_more_is_not(opening, closing):
+    def nested(levels):
+        return (opening * levels + "1" + closing * levels).encode()
+
+    read(nested(yaml_text.MAX_DEPTH))
+    with pytest.raises(TextRefused, match="more than 40 levels deep"):
+        read(nested(yaml_text.MAX_DEPTH + 1))
+
+
 def test_bytes_that_are_not_utf8_are_refused():
     with pytest.raises(TextRefused, match="byte 3 is not UTF-8"):
         read(b"a: \xff")
