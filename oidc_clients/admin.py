@@ -8,12 +8,13 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Count, Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST
 
 from oidc_clients.config import ApiKeyConfig
 from oidc_clients.credentials import Peppers, make_api_key, shown_prefix
@@ -25,6 +26,7 @@ from oidc_clients.forms import (
     SigningKeyForm,
 )
 from oidc_clients.models import ApiKey, Client, Provider, ProviderClient, ProviderKey, SigningKey
+from oidc_clients.tasks import rotate
 from policies.admin import ConfigurationAdmin, ReadOnlyInline
 from policies.fields import WRITE_ONLY
 
@@ -71,6 +73,7 @@ class ProviderAdmin(ConfigurationAdmin):
     list_display = ("name", "issuer", "enabled", "keys_known")
     list_filter = ("enabled",)
     search_fields = ("name", "issuer")
+    actions = ("fetch_keys",)
     fieldsets = (
         (None, {"fields": ("name", "enabled", "issuer")}),
         ("Tokens", {"fields": ("audiences", "algorithms", "token_types", "leeway")}),
@@ -98,6 +101,39 @@ class ProviderAdmin(ConfigurationAdmin):
     @admin.display(description="keys admitted")
     def keys_known(self, provider: Any) -> str:
         return f"{provider.good} of {provider.known}"
+
+    def get_urls(self) -> list[URLPattern]:
+        fetch = require_POST(self.admin_site.admin_view(self.fetch_view))
+        name = "oidc_clients_provider_fetch_keys"
+        return [path("<uuid:pk>/fetch-keys/", fetch, name=name), *super().get_urls()]
+
+    def fetch_view(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """The button on a provider's page."""
+        provider = get_object_or_404(Provider, pk=pk)
+        if not self.has_change_permission(request, provider):
+            raise PermissionDenied
+        self.fetch_keys(request, Provider.objects.filter(pk=pk))
+        return HttpResponseRedirect(reverse("admin:oidc_clients_provider_change", args=[pk]))
+
+    @admin.action(description="Fetch keys now", permissions=["change"])
+    def fetch_keys(self, request: HttpRequest, providers: QuerySet[Provider]) -> None:
+        """Fetch the keys of some providers, and say what came of each."""
+        rotations = rotate(providers)
+        for rotation in rotations:
+            if rotation.keys is None:
+                said = f"Provider {rotation.provider}: no keys were fetched: {rotation.error}"
+                self.message_user(request, said, messages.ERROR)
+            else:
+                admitted = sum(entry.key is not None for entry in rotation.keys.entries)
+                said = (
+                    f"Provider {rotation.provider}: {admitted} of {len(rotation.keys.entries)} keys "
+                    f"admitted, {'changed' if rotation.changed else 'the same as before'}."
+                )
+                level = messages.SUCCESS if admitted else messages.WARNING
+                self.message_user(request, said, level)
+        if not rotations:
+            said = "Nothing to fetch: the keys are part of the configuration."
+            self.message_user(request, said, messages.INFO)
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)

@@ -14,17 +14,10 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, model_validator
 
 from oidc_clients.jwks import PUBLIC_ALGORITHMS, SECRET_BYTES, KeySet
-from policies.core.config import Options, invalid
+from policies.core.config import Name, Options, invalid
 from policies.references import FileText, SecretText
 from policies.urls import web_address
 
-Name = Annotated[
-    str,
-    Field(
-        pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$",
-        description="Lower-case letters, digits, '-', '_' and '.', at most 63 characters.",
-    ),
-]
 Token = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$")]
 MIN_KEY_CHARACTERS = 8
 MIN_HMAC_CHARACTERS = 16

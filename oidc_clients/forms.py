@@ -80,6 +80,6 @@ class IssueKeyForm(forms.Form):
             if ApiKey.objects.filter(client=self.client, name=config.name).exists():
                 self.add_error(
                     "name",
-                    "This client has a key of that name: choose another, or revoke it first.",
+                    "this client has a key of that name: choose another, or revoke it first",
                 )
         return cleaned

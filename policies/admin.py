@@ -182,8 +182,8 @@ class ConfigurationAdmin(Judging, admin.ModelAdmin):  # type: ignore[type-arg]
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Actions of the list run in a transaction of their own."""
-        if request.method != "POST":
+        """Deleting many is judged as one change; other actions change no configuration."""
+        if "delete_selected" not in request.POST.getlist("action"):
             return super().changelist_view(request, extra_context)
         return self._guarded(
             request,

@@ -16,7 +16,15 @@ from pydantic import (
     model_validator,
 )
 
-from policies.core.config import Mode, Options, PolicyConfig, errors_of, invalid, message_of
+from policies.core.config import (
+    Mode,
+    NameOrNone,
+    Options,
+    PolicyConfig,
+    errors_of,
+    invalid,
+    message_of,
+)
 from policies.core.policy import IdentityPolicy
 from policies.registry import KINDS
 
@@ -27,9 +35,8 @@ class PolicyEntry(Options):
     """A policy of a kind, with its checked options."""
 
     kind: str = Field(title="Kind", description="One of the built-in policy kinds.")
-    name: str = Field(
+    name: NameOrNone = Field(
         default="",
-        pattern=r"^([a-z0-9][a-z0-9_.-]{0,62})?$",
         title="Name",
         description="Tells two policies of one kind on the same route apart; empty: the kind.",
     )

@@ -131,8 +131,13 @@ class TextBlockField(forms.CharField):
 
     widget = forms.Textarea(attrs={"rows": 6, "cols": 80, "spellcheck": "false"})
 
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{**kwargs, "strip": False})
+
     def to_python(self, value: Any) -> Any:
-        return unix_lines(super().to_python(value) or "")
+        """The text to the letter, so that what came from a file is still what the file holds."""
+        text = unix_lines(super().to_python(value) or "")
+        return text if text.strip() else ""
 
 
 class SecretWidget(forms.MultiWidget):

@@ -165,6 +165,10 @@ class SecretField(models.TextField):  # type: ignore[type-arg]
     def context(self, instance: models.Model) -> str:
         return f"{instance._meta.db_table}.{self.column}:{instance.pk}"
 
+    def to_python(self, value: Any) -> Any:
+        """Secrets pass validation as they are: as text they would be their redaction."""
+        return value if isinstance(value, Secret | SealedValue) else super().to_python(value)
+
     def pre_save(self, model_instance: models.Model, add: bool) -> Any:
         value = model_instance.__dict__.get(self.attname, "")
         if isinstance(value, Secret):

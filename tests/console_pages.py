@@ -96,6 +96,11 @@ class Page:
         return {name: messages for name, messages in found.items() if messages}
 
 
+def superuser() -> User:
+    """Someone who may do everything, and signs in without a password."""
+    return User.objects.create(username="root", is_staff=True, is_superuser=True)
+
+
 class Console:
     """One signed-in person. Keeps everything it was ever shown, for canaries."""
 

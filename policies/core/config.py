@@ -5,12 +5,27 @@ title, a description and bounds. One configured policy, with the members that ev
 takes, is a ``policies.entries.PolicyEntry``.
 """
 
+import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}\Z")
+
+
+def _name(text: str) -> str:
+    if not _NAME.match(text):
+        raise ValueError(
+            "use lower-case letters, digits, '-', '_' and '.', beginning with a letter or digit, "
+            "at most 63"
+        )
+    return text
+
+
+Name = Annotated[str, AfterValidator(_name)]
+NameOrNone = Annotated[str, AfterValidator(lambda text: text and _name(text))]
 Mode = Literal["enforce", "report", "off"]
 OnFailure = Literal["deny", "local", "allow"]
 

@@ -66,7 +66,8 @@ def test_F7_an_unknown_kind_is_refused(kind):
             {
                 "rate_limit.limit": "is missing",
                 "rate_limit.per": "give at least 1",
-                "rate_limit.name": "give a text of the form ^([a-z0-9][a-z0-9_.-]{0,62})?$",
+                "rate_limit.name": "use lower-case letters, digits, '-', '_' and '.', "
+                "beginning with a letter or digit, at most 63",
                 "rate_limit.mode": "give 'enforce', 'report' or 'off'",
             },
         ),
