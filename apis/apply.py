@@ -90,7 +90,7 @@ def change(wanted: Callable[[Document], Document], *, dry_run: bool) -> Outcome:
             else:
                 store.save(before, after)
                 Generation.bump(Generation.CONFIGURATION)
-            return Outcome(diff=config_file.diff(before, after))
+        return Outcome(diff="" if before == after else config_file.diff(before, after))
     except Refused as refused:
         return Outcome(problems=refused.problems)
     except NotDescribable as error:

@@ -153,7 +153,7 @@ class _Builder:
             if not isinstance(event, yaml.ScalarEvent):
                 raise TextRefused("a key must be a text", line)
             here = (*place, event.value)
-            _no_nul(event.value, line)
+            _storable(event.value, line)
             if event.value in members:
                 first = self._lines[location(here)]
                 name = location(here)[-100:]
@@ -165,7 +165,7 @@ class _Builder:
 
 def _scalar(event: yaml.ScalarEvent, line: int) -> Any:
     text: str = event.value
-    _no_nul(text, line)
+    _storable(text, line)
     if not event.implicit[0]:  # quoted or a block
         return text
     if text in _NULL:
@@ -179,9 +179,14 @@ def _scalar(event: yaml.ScalarEvent, line: int) -> Any:
     return text
 
 
-def _no_nul(text: str, line: int | None) -> None:
+def _storable(text: str, line: int | None) -> None:
+    """Databases take neither NUL nor half of a surrogate pair (which JSON can spell)."""
     if "\0" in text:
         raise TextRefused("NUL characters are not taken", line)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise TextRefused("a character is only half there", line) from error
 
 
 def _json(text: str) -> Any:
@@ -231,11 +236,11 @@ def _measure(data: Any) -> None:
                 nodes += len(value)
                 below += value.values()
                 for key in value:
-                    _no_nul(key, None)
+                    _storable(key, None)
             elif isinstance(value, list):
                 below += value
             elif isinstance(value, str):
-                _no_nul(value, None)
+                _storable(value, None)
         level = below
     if nodes > MAX_NODES:
         raise TextRefused(f"more than {MAX_NODES} values")

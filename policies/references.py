@@ -63,9 +63,11 @@ class Sources:
         if len(raw) > limit:
             raise ValueError(f"the file {name} is larger than {limit} bytes")
         try:
-            return raw.decode()
+            if b"\0" not in raw:
+                return raw.decode()
         except UnicodeDecodeError as error:
             raise ValueError(f"the file {name} is not UTF-8 text") from error
+        raise ValueError(f"the file {name} holds NUL characters: it is no text")
 
 
 class Opener(Protocol):

@@ -378,6 +378,13 @@ def test_an_upstream_that_others_use_is_left_to_them(operator, secrets):
     assert urls == {"one": "http://127.0.0.1:9000", "two": "http://127.0.0.1:9002"}
 
 
+@pytest.mark.parametrize("tls", ["{}", "null", "{ca: null, server_name: null}"])
+def test_tls_that_says_nothing_changes_nothing(operator, tls):
+    operator.apply(PUBLIC.format(name="one"))
+    text = PUBLIC.format(name="one").replace("upstream: {", f"upstream: {{tls: {tls}, ")
+    assert operator.apply(text).out == "Nothing to change.\n"
+
+
 def test_a_file_that_is_not_there_is_refused(operator):
     ran = operator.run("apply_config", "absent.yaml")
     assert (ran.status, ran.err) == (2, "absent.yaml: No such file or directory")

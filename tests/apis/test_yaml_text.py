@@ -37,6 +37,8 @@ LAUGHS = "a: &a [x, x]\n" + "".join(
         ("? [a]\n: 1\n", "line 1: a key must be a text"),
         ('a: "\\0"\n', "line 1: NUL characters are not taken"),
         ('{"a": "\\u0000"}', "NUL characters are not taken"),
+        ('{"a": "\\ud800"}', "a character is only half there"),
+        ('{"\\ud800": 1}', "a character is only half there"),
         ('{"a": NaN}', "NaN is no JSON number"),
         ('{"a": 1e999}', "a number is too large"),
         ("a: [1, 2\n", "line 2: not YAML: did not find expected ',' or ']'"),

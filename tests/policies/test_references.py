@@ -26,6 +26,7 @@ def sources(tmp_path) -> Sources:
     (tmp_path / "empty").write_text("\n")
     (tmp_path / "large").write_bytes(b"x" * (MAX_SECRET_BYTES + 1))
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    (tmp_path / "nul").write_bytes(b"a\0b")
     os.mkfifo(tmp_path / "pipe")
     return Sources(tmp_path, {"NAME": CANARY, "NOTHING": ""})
 
@@ -60,6 +61,7 @@ def test_a_secret_remembers_where_it_came_from(sources):
         ({"file": "empty"}, "the secret is empty"),
         ({"file": "large"}, "the file large is larger than 65536 bytes"),
         ({"file": "binary"}, "the file binary is not UTF-8 text"),
+        ({"file": "nul"}, "the file nul holds NUL characters: it is no text"),
         ({"keep": False}, "keep can only be true"),
         ("", "the secret is empty"),
         ("é" * MAX_SECRET_BYTES, "the secret is larger than 65536 bytes"),
