@@ -13,8 +13,8 @@ from cryptography.x509 import load_pem_x509_certificates
 from pydantic import AfterValidator, Field, model_validator
 
 from apis import syntax
-from oidc_clients.config import ClientConfig, Name, ProviderConfig
-from policies.core.config import Options, invalid
+from oidc_clients.config import ClientConfig, ProviderConfig
+from policies.core.config import Name, Options, invalid
 from policies.entries import PolicyEntry
 from policies.references import FileText, SecretText
 
@@ -75,6 +75,11 @@ class TlsConfig(Options):
         if found:
             raise invalid(found)
         return self
+
+
+def _said(tls: TlsConfig | None) -> TlsConfig | None:
+    """None for a mapping that says nothing: there is one way to say nothing."""
+    return None if tls == TlsConfig() else tls
 
 
 def _is_certificate(pem: str) -> bool:
@@ -148,7 +153,7 @@ class UpstreamConfig(Options):
         title="Host",
         description="The Host sent upstream; the target's own when left out.",
     )
-    tls: TlsConfig | None = Field(
+    tls: Annotated[TlsConfig | None, AfterValidator(_said)] = Field(
         default=None, title="TLS", description="For https targets; the system's trust by default."
     )
     retries: int = Field(
