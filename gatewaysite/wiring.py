@@ -21,9 +21,9 @@ from apis.routing import Route, RoutingTable, Target, UpstreamSpec
 from apis.snapshot import Compiler, compile_table
 from gatewaysite.environment import Environment
 from oidc_clients.keystore import KeyStore
-from oidc_clients.models import ProviderKey
 from oidc_clients.provider import ProviderSpec
 from oidc_clients.specs import provider_spec
+from oidc_clients.stored_keys import stored_sets
 from oidc_clients.tokens import ProviderTokens
 from policies.core.chain import Attached, compile_chain
 from policies.core.config import PolicyConfig, Problem, location
@@ -120,15 +120,11 @@ class World:
 
     def install_keys(self) -> None:
         """Take up the key sets that the rotation stored. Asks the database."""
-        sets: dict[str, tuple[list[Any], float]] = {}
-        for row in ProviderKey.objects.select_related("provider").order_by("provider", "id"):
-            keys, _ = sets.setdefault(row.provider.name, ([], row.fetched_at.timestamp()))
-            keys.append(row.jwk)
-        for name, (keys, fetched_at) in sets.items():
+        for stored in stored_sets():
             try:
-                self.keystore.install(name, {"keys": keys}, fetched_at)
-            except (KeyError, ValueError) as error:
-                logger.warning("provider %s: its stored keys are not used: %s", name, error)
+                self.keystore.install(*stored)
+            except ValueError as error:
+                logger.warning("provider %s: stored keys not used: %s", stored.provider, error)
 
     def gateway_arguments(self) -> dict[str, Any]:
         """What the door's ``Gateway`` is made with."""

@@ -38,9 +38,8 @@ _ENDPOINTS = tuple(name for name in Metadata.__dataclass_fields__ if name != "is
 
 
 class FetchedKeys(NamedTuple):
-    """A key set as it came, the set that was admitted of it, and its ``max-age`` in seconds."""
+    """A key set, and the ``max-age`` that its provider gave it, in seconds."""
 
-    document: dict[str, Any]
     keys: KeySet
     max_age: int | None
 
@@ -77,12 +76,11 @@ def fetch_keys(spec: ProviderSpec, timeout: float = TOTAL_TIME) -> FetchedKeys:
     if uri is None:
         raise FetchError(f"the metadata of {spec.name} name no jwks_uri")
     response = get_json(uri, spec.reach, max(deadline - time.monotonic(), 0.001))
-    document = response.json or {}
     try:
-        keys = KeySet.parse(document)
+        keys = KeySet.parse(response.json or {})
     except ValueError as error:
         raise FetchError(f"the key set of {spec.name} cannot be read: {error}") from error
-    return FetchedKeys(document, keys, _max_age(response.headers.get("cache-control", "")))
+    return FetchedKeys(keys, _max_age(response.headers.get("cache-control", "")))
 
 
 def _max_age(cache_control: str) -> int | None:

@@ -46,6 +46,7 @@ SECRET_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}
 PUBLIC_ALGORITHMS = RSA_ALGORITHMS | {"ES256", "ES384", "ES512", "EdDSA"}
 ALGORITHMS = PUBLIC_ALGORITHMS | SECRET_BYTES.keys()
 
+_PUBLIC_MEMBERS = ("kty", "kid", "use", "key_ops", "alg", "crv", "x", "y", "n", "e")
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
 VerificationKey = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey | bytes
@@ -86,7 +87,7 @@ class Refused(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """One key of the document in its order: its public members and what became of it."""
+    """One key of the document in its order: what may be shown of it, and what became of it."""
 
     jwk: Mapping[str, Any]
     kid: str | None
@@ -103,8 +104,7 @@ class KeySet:
         self.entries = entries
         self.keys = tuple(entry.key for entry in entries if entry.key is not None)
         self._by_kid = {key.kid: key for key in self.keys if key.kid is not None}
-        admitted = [entry.jwk for entry in entries if entry.key is not None]
-        canonical = json.dumps(admitted, sort_keys=True, separators=(",", ":"))
+        canonical = json.dumps(self.document, sort_keys=True, separators=(",", ":"))
         self.digest = hashlib.sha256(canonical.encode()).digest()
 
     @classmethod
@@ -129,6 +129,11 @@ class KeySet:
             raise ValueError(f"the shared secret has fewer than {min(SECRET_BYTES.values())} bytes")
         jwk = {"kty": "oct", "digest": hashlib.sha256(secret).hexdigest()}
         return cls((Entry(jwk, None, Key(None, fits, secret), ""),))
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The admitted keys as a JWK Set, which parses to an equal set."""
+        return {"keys": [dict(entry.jwk) for entry in self.entries if entry.key is not None]}
 
     @property
     def refused(self) -> tuple[Refused, ...]:
@@ -162,6 +167,10 @@ def _kid(member: Any) -> Any:
     return kid if isinstance(kid, str) else None
 
 
+def _is_kid(kid: Any) -> bool:
+    return isinstance(kid, str) and kid.isprintable() and len(kid.encode()) <= MAX_KID_BYTES
+
+
 def _entry(member: Any, kids: Counter[Any]) -> Entry:
     kid = _kid(member)
     try:
@@ -172,19 +181,23 @@ def _entry(member: Any, kids: Counter[Any]) -> Entry:
         return Entry(_public(member), kid, _admit(member), "")
     except KeyRefused as refusal:
         jwk = _public(member) if isinstance(member, dict) else {}
-        short = kid if kid is None or len(kid.encode()) <= MAX_KID_BYTES else None
-        return Entry(jwk, short, None, str(refusal))
+        return Entry(jwk, kid if _is_kid(kid) else None, None, str(refusal))
 
 
 def _public(member: Mapping[str, Any]) -> dict[str, Any]:
     """The members that may be stored and shown: a published private key is not kept as well."""
-    return {name: value for name, value in member.items() if name not in _PRIVATE_MEMBERS}
+    return {name: member[name] for name in _PUBLIC_MEMBERS if _is_plain(member.get(name))}
+
+
+def _is_plain(value: Any) -> bool:
+    values = value if isinstance(value, list) else [value]
+    return all(isinstance(item, str) and item.isprintable() for item in values)
 
 
 def _admit(jwk: Mapping[str, Any]) -> Key:
     kid = jwk.get("kid")
-    if kid is not None and (not isinstance(kid, str) or len(kid.encode()) > MAX_KID_BYTES):
-        raise KeyRefused(f"its kid is not a text of at most {MAX_KID_BYTES} bytes")
+    if kid is not None and not _is_kid(kid):
+        raise KeyRefused(f"its kid is not a printable text of at most {MAX_KID_BYTES} bytes")
     if jwk.get("kty") == "oct":
         raise KeyRefused("a symmetric key does not belong in a published key set")
     if not _PRIVATE_MEMBERS.isdisjoint(jwk):

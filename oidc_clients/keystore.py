@@ -30,7 +30,7 @@ from oidc_clients.discovery import FetchedKeys, fetch_keys
 from oidc_clients.fetch import FetchError
 from oidc_clients.jwks import KeySet
 from oidc_clients.provider import ProviderSpec
-from oidc_clients.published import Published, Source
+from oidc_clients.published import MIN_LIFE, Published, Source
 from policies.core.errors import StateUnavailable
 from policies.core.services import State
 
@@ -119,15 +119,20 @@ class KeyStore:
         """Forget the slots of all other providers."""
         self._slots = {name: slot for name, slot in self._slots.items() if name in names}
 
-    def install(self, name: str, document: dict[str, Any], fetched_at: float) -> None:
-        """Take up a set that was fetched elsewhere, if it is newer than the one held.
+    def install(self, name: str, source: str, document: dict[str, Any], fetched_at: float) -> bool:
+        """Take up a set that was fetched elsewhere; False if it is not for this source of keys.
 
-        Callable from any thread. Raises ``KeyError`` for a provider without a slot and
+        ``source`` is the digest of the ``Source`` it was fetched from: after a provider's issuer
+        was changed, keys of the former one must not verify tokens of the new one (J9). The set is
+        taken up if it is newer than the one held, and looked after soon, because what its
+        provider said about its life is not known. Callable from any thread. Raises
         ``ValueError`` for a document that is no key set.
         """
-        slot = self._slots[name]
-        if slot.due != _NEVER:
-            self._adopt(slot, Published(document, fetched_at))
+        slot = self._slots.get(name)
+        if slot is None or slot.source.digest != source or slot.due == _NEVER:
+            return False
+        self._adopt(slot, Published(document, fetched_at, MIN_LIFE))
+        return True
 
     async def ready(self, slot: KeySlot, now: float) -> KeySet | None:
         """The set in force; None when there is none that may be used."""
@@ -242,7 +247,7 @@ class KeyStore:
             slot.blind = True
             await self._share(source.failed, b"1", RETRY)
             return
-        published = Published.of(fetched.document, began, fetched.max_age)
+        published = Published.of(fetched.keys.document, began, fetched.max_age)
         self._adopt(slot, published, fetched.keys)
         await self._share(source.keys, published.encode(), self._stale_limit)
 

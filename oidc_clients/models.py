@@ -63,6 +63,7 @@ class ProviderKey(models.Model):
     jwk = models.JSONField()
     admitted = models.BooleanField()
     reason = models.CharField(max_length=200, blank=True)
+    source = models.CharField(max_length=32)  # digest of where it was fetched from
     fetched_at = models.DateTimeField()
 
     class Meta:

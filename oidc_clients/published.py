@@ -26,7 +26,7 @@ class Source:
     @classmethod
     def of(cls, spec: ProviderSpec) -> "Source":
         parts = [spec.name, spec.issuer, spec.jwks_uri, spec.static_keys, spec.insecure_http]
-        parts += [spec.shared_secret.hex(), *spec.private_networks]
+        parts.append(hashlib.sha256(spec.shared_secret).hexdigest())
         return cls(hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32])
 
     @property
@@ -52,7 +52,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A key set, when it was fetched (seconds since the epoch) and how long it lives."""
+    """Admitted keys, when they were fetched (seconds since the epoch) and how long they live."""
 
     document: dict[str, Any]
     fetched_at: float

@@ -66,6 +66,7 @@ class Migration(migrations.Migration):
                 ('jwk', models.JSONField()),
                 ('admitted', models.BooleanField()),
                 ('reason', models.CharField(blank=True, max_length=200)),
+                ('source', models.CharField(max_length=32)),
                 ('fetched_at', models.DateTimeField()),
                 ('provider', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='keys', to='oidc_clients.provider')),
             ],

@@ -68,6 +68,8 @@ def test_J1_a_key_without_alg_fits_the_algorithms_of_its_type_and_curve(keys: Ke
         ({"k": "AQAB"}, "private"),
         ({"kid": 1}, "kid"),
         ({"kid": "k" * 257}, "kid"),
+        ({"kid": "k\x00"}, "kid"),
+        ({"kid": "k\r\nX: y"}, "kid"),
         ({"n": "AQAB"}, "modulus"),
         ({"n": None}, "member n"),
         ({"n": "A+B="}, "member n"),
@@ -158,11 +160,21 @@ def test_J6_a_refused_key_counts_as_a_duplicate_too(keys: Keys) -> None:
 
 
 def test_J6_kids_are_compared_exactly_and_never_interpreted(keys: Keys) -> None:
-    strange = "../../etc/passwd?x=' OR 1=1\x00http://127.0.0.1"
+    strange = "../../etc/passwd?x=' OR 1=1 http://127.0.0.1"
     found = KeySet.parse({"keys": [keys.rsa.named(strange).jwk]})
     assert found.select(strange, "RS256") is not None
     for kid in ("", "../../etc/passwd", strange.upper(), strange + " "):
         assert found.select(kid, "RS256") is None
+
+
+def test_J6_what_is_kept_of_an_admitted_key_is_admitted_again(keys: Keys) -> None:
+    odd = {"key_ops": ["verify", "\x00"], "x5c": ["\x00"], "note": "\x1b[31m"}
+    found = KeySet.parse({"keys": [keys.rsa.jwk | odd, keys.ed.jwk, {"kty": "oct"}, 7]})
+    assert [set(jwk) for jwk in found.document["keys"]] == [
+        {"kty", "kid", "use", "alg", "n", "e"},
+        {"kty", "kid", "use", "alg", "crv", "x"},
+    ]
+    assert KeySet.parse(found.document) == found
 
 
 def test_J6_private_members_of_a_refused_key_are_not_kept(keys: Keys) -> None:

@@ -167,10 +167,6 @@ def test_J8_an_unusable_publication_is_no_obstacle(
     run(main())
 
 
-def document(*keys: Any) -> dict[str, Any]:
-    return {"keys": [key.jwk for key in keys]}
-
-
 def test_J8_installed_keys_serve_when_the_provider_is_down(
     workers: Callable[..., Workers], provider: Provider, keys: Keys, clock: Clock, run: Run
 ) -> None:
@@ -178,12 +174,12 @@ def test_J8_installed_keys_serve_when_the_provider_is_down(
 
     async def main() -> None:
         crew = workers()
-        crew.stores[0].install("acme", document(keys.rsa), clock.now - 2 * HOUR)
+        crew.install(clock.now - 2 * HOUR, keys.rsa)
         assert await crew.kids() == {"rsa-1"}
         assert provider.hits["metadata"] == 1
-        crew.stores[0].install("acme", document(keys.rsa_2), clock.now - 3 * HOUR)
+        crew.install(clock.now - 3 * HOUR, keys.rsa_2)
         assert await crew.kids() == {"rsa-1"}  # the older set does not replace the newer one
-        crew.stores[0].install("acme", document(keys.p256), clock.now)
+        crew.install(clock.now, keys.p256)
         assert await crew.kids() == {"ec-1"}
 
     run(main())
@@ -196,7 +192,7 @@ def test_J8_installed_keys_that_are_stale_are_not_taken_up(
 
     async def main() -> None:
         crew = workers()
-        crew.stores[0].install("acme", document(keys.rsa), clock.now - STALE_LIMIT)
+        crew.install(clock.now - STALE_LIMIT, keys.rsa)
         assert await crew.kids() is None
 
     run(main())
@@ -209,9 +205,7 @@ def test_J8_keys_are_installed_from_another_thread(
         crew = workers()
         await crew.kids()
         clock.now += 1
-        thread = threading.Thread(
-            target=crew.stores[0].install, args=("acme", document(keys.rsa_2), clock.now)
-        )
+        thread = threading.Thread(target=crew.install, args=(clock.now, keys.rsa_2))
         thread.start()
         thread.join()
         assert await crew.kids() == {"rsa-2"}
@@ -219,12 +213,35 @@ def test_J8_keys_are_installed_from_another_thread(
     run(main())
 
 
-def test_what_cannot_be_installed(workers: Callable[..., Workers], clock: Clock) -> None:
-    store = workers().stores[0]
-    with pytest.raises(KeyError):
-        store.install("nobody", {"keys": []}, clock.now)
+def test_J9_keys_of_another_source_are_not_installed(
+    workers: Callable[..., Workers], provider: Provider, keys: Keys, clock: Clock
+) -> None:
+    """An issuer that was changed: what was fetched from the former one stays out."""
+    crew = workers()
+    source, document = crew.slots[0].source.digest, {"keys": [keys.rsa.jwk]}
+    store = crew.stores[0]
+    assert not store.install("nobody", source, document, clock.now)
+    slot = store.slot(provider.spec(issuer="https://other.example"))
+    assert not store.install("acme", source, document, clock.now)
+    assert slot.held is None
+    assert store.install("acme", slot.source.digest, document, clock.now)
     with pytest.raises(ValueError, match="no list of keys"):
-        store.install("acme", {}, clock.now)
+        store.install("acme", slot.source.digest, {}, clock.now + 1)
+
+
+def test_J8_an_installed_set_is_looked_after_soon(
+    workers: Callable[..., Workers], provider: Provider, keys: Keys, clock: Clock, run: Run
+) -> None:
+    """Nobody knows any more for how long its provider said that it may be kept."""
+
+    async def main() -> None:
+        crew = workers()
+        crew.install(clock.now, keys.ed)
+        assert await crew.kids() == {"ed-1"}
+        clock.now += 300
+        assert await crew.kids() == {"rsa-1", "ec-1"}
+
+    run(main())
 
 
 def test_J14_equal_sets_are_one_object_and_others_are_not(
@@ -255,7 +272,7 @@ def test_J8_configured_keys_are_never_fetched(
             assert await crew.kids() == {"ec-1"}
             assert not await crew.search("rsa-1")
             clock.now += 2 * STALE_LIMIT
-        crew.stores[0].install("acme", document(keys.rsa), clock.now)
+        crew.install(clock.now, keys.rsa)
         assert await crew.kids() == {"ec-1"}
 
     run(main())
@@ -331,9 +348,9 @@ def test_slots_follow_their_source(clock: Clock, provider: Provider) -> None:
     slot = store.slot(provider.spec())
     assert store.slot(provider.spec(leeway=0)) is slot
     assert store.slot(provider.spec(issuer="https://other.example")) is not slot
+    slot = store.slot(provider.spec())
     store.retain({"other"})
-    with pytest.raises(KeyError):
-        store.install("acme", {"keys": []}, 0.0)
+    assert store.slot(provider.spec()) is not slot
 
 
 def test_B4_a_fetch_error_is_logged_without_what_was_answered(

@@ -46,7 +46,6 @@ def test_J14_sets_of_another_source_have_another_name() -> None:
         replace(SPEC, jwks_uri="https://op.example/jwks"),
         replace(SPEC, static_keys='{"keys": []}'),
         replace(SPEC, insecure_http=True),
-        replace(SPEC, private_networks=("10.0.0.0/8",)),
         replace(SPEC, algorithms=frozenset({"HS256"}), shared_secret=b"x" * 32),
     ]
     sources = {Source.of(one) for one in (SPEC, *others)}

@@ -186,7 +186,7 @@ def test_J14_a_removed_key_takes_its_tokens_along(
     verifier.identity(first)
     verifier.identity(second)
     provider.keys = [keys.p256.jwk]
-    verifier.store.install("acme", {"keys": provider.keys}, clock.now + 1)
+    verifier.install(clock.now + 1, keys.p256)
     clock.now += 2
     assert verifier.code(first) == "key_unknown"
     verifier.identity(second)
@@ -198,7 +198,7 @@ def test_J14_a_key_that_changes_under_its_kid_is_another_key(
     verifier = verifiers(provider.spec())
     token = keys.rsa.mint(verifier.claims())
     verifier.identity(token)
-    verifier.store.install("acme", {"keys": [keys.rsa_2.named("rsa-1").jwk]}, clock.now + 1)
+    verifier.install(clock.now + 1, keys.rsa_2.named("rsa-1"))
     clock.now += 2
     assert verifier.code(token) == "token_signature"
 
