@@ -13,8 +13,8 @@ def client_context(tls: Tls) -> ssl.SSLContext:
     administrator when a PEM text cannot be used.
     """
     try:
-        if tls.ca == "":  # would mean the system's authorities
-            raise ValueError
+        if tls.ca is not None and not (tls.ca and tls.ca.isascii()):
+            raise ValueError  # an empty text would mean the system's authorities
         context = ssl.create_default_context(cadata=tls.ca)
     except (ssl.SSLError, ValueError):
         raise ValueError("tls.ca holds no readable certificate (PEM)") from None
