@@ -163,7 +163,8 @@ class Http1Protocol(asyncio.Protocol):
         message.headers = received = Headers(self._fields)
         message.head_bytes, self._unparsed = self._unparsed, 0
         self._fields = []  # what comes into it from here on are trailers, which are dropped
-        if b"content-length" in received or b"transfer-encoding" in received:
+        get = received.get
+        if get(b"content-length") is not None or get(b"transfer-encoding") is not None:
             message.body = RequestBody(self._schedule_reading)
         self._queue.append(message)
 

@@ -138,7 +138,7 @@ def _check_head(message: Message, limits: Limits) -> Deny | None:
         return malformed("Header names with an underscore are not accepted.")
     if b"".join([value for _, value in fields]).translate(None, _VALUE_BYTES):
         return malformed("A header value holds control characters.")
-    if b"expect" in message.headers and message.headers.get(b"expect") != b"100-continue":
+    if message.headers.get(b"expect", b"100-continue").lower() != b"100-continue":
         return malformed("The only expectation accepted is 100-continue.")
     return None
 

@@ -130,7 +130,7 @@ class Observer:
             "path": request.path,
             "route": call.route,
             "status": status,
-            "seconds": round(seconds, 6),
+            "seconds": seconds,
         }
         if code:
             entry["code"] = code

@@ -14,11 +14,14 @@ earlier configuration; it counts as a full bucket, so nobody waits longer than t
 Source: ITU-T I.371 (2004), annex A; the virtual scheduling form.
 """
 
+from functools import lru_cache
+
 from policies.core.services import Allowance, Rate
 
 SECOND = 1_000_000
 
 
+@lru_cache(maxsize=1024)
 def measures(rate: Rate) -> tuple[int, int]:
     """``(interval, full)``: microseconds of work of one unit, and of a full bucket."""
     interval = -int(-rate.per * SECOND // rate.limit)
