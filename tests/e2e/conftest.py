@@ -1,6 +1,7 @@
 """The parts of the end-to-end tests, each started once and shared: real processes on free ports."""
 
 import signal
+import ssl
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -94,8 +95,9 @@ def start() -> Iterator[Start]:
         environ: Mapping[str, str] | None = None,
         workers: int = 2,
         only: str | None = "proxy",
+        tls: ssl.SSLContext | None = None,
     ) -> Gateway:
-        gateway = Gateway(environ, workers)
+        gateway = Gateway(environ, workers, tls)
         made.append(gateway)
         _running.append(gateway)
         gateway.migrate()

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -42,10 +43,16 @@ class _Plain(yaml.SafeDumper):
 class Gateway:
     """One installation: a data directory, free ports, an environment of its own.
 
-    ``environ`` holds further ``GATEHOUSE_*`` settings. Nothing runs before ``serve``.
+    ``environ`` holds further ``GATEHOUSE_*`` settings; with ``tls`` its public listener is
+    asked over TLS. Nothing runs before ``serve``.
     """
 
-    def __init__(self, environ: Mapping[str, str] | None = None, workers: int = 2) -> None:
+    def __init__(
+        self,
+        environ: Mapping[str, str] | None = None,
+        workers: int = 2,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="gatehouse-e2e-"))
         self.port, self.console_port = free_port(), free_port()
         self.address = ("127.0.0.1", self.port)
@@ -60,6 +67,7 @@ class Gateway:
             **(environ or {}),
         }
         self.workers = workers
+        self.tls = tls
         self.process: Process | None = None
         self._warm: Process | None = None
         self._written = 0
@@ -121,16 +129,16 @@ class Gateway:
 
     def ready(self) -> bool:
         try:
-            return call(self.address, "GET", "/-/ready", deadline=5).status == 200
+            return self.call("GET", "/-/ready", deadline=5).status == 200
         except OSError:
             return False
 
     def call(self, method: str, target: str, *arguments: Any, **options: Any) -> Answer:
         """One request on a connection of its own."""
-        return call(self.address, method, target, *arguments, **options)
+        return call(self.address, method, target, *arguments, tls=self.tls, **options)
 
     def client(self) -> Client:
-        return Client(self.address)
+        return Client(self.address, self.tls)
 
     def proxy(self) -> psutil.Process:
         """The process that supervises the workers of the public listener."""
@@ -153,6 +161,11 @@ class Gateway:
             except psutil.NoSuchProcess:
                 continue
         return sorted(found)
+
+    def worker(self, pid: int) -> psutil.Process:
+        """One of the workers, to be killed."""
+        assert pid in self.worker_pids()
+        return psutil.Process(pid)
 
     def worker_of(self, client: Client) -> int | None:
         """Which worker accepted a client's connection."""

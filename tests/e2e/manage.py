@@ -14,6 +14,7 @@ from contextlib import redirect_stderr, redirect_stdout
 
 import django
 from django.core.management import CommandError, call_command
+from django.db import connections
 
 
 def main() -> None:
@@ -38,6 +39,8 @@ def run(arguments: list[str]) -> dict[str, object]:
         except Exception:  # noqa: BLE001 - the caller sees all of it
             code = 70
             traceback.print_exc()
+        finally:
+            connections.close_all()  # as a command's own process would
     return {"code": code, "output": output.getvalue(), "at": time.time()}
 
 

@@ -187,9 +187,10 @@ def call(
     body: bytes = b"",
     host: str | None = "gateway.test",
     deadline: float = DEADLINE,
+    tls: ssl.SSLContext | None = None,
 ) -> Answer:
     """One request on a connection of its own, and its answer."""
     pairs = fields.items() if isinstance(fields, Mapping) else fields
-    with Client(address) as client:
+    with Client(address, tls) as client:
         client.request(method, target, pairs, body, host)
         return client.answer(deadline)

@@ -1,0 +1,103 @@
+"""F1, F2: the database or the counters go away under load, and come back."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.conftest import Start
+from tests.e2e.documents import api, bearer, protected, standard
+from tests.e2e.gateway import Gateway
+from tests.e2e.load import Load
+from tests.e2e.provider import Provider
+from tests.e2e.servers import Absent, Postgres, Redis, until
+from tests.e2e.upstream import Upstream
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Postgres]:
+    """One of its own: it is stopped."""
+    try:
+        server = Postgres()
+    except Absent as reason:
+        pytest.skip(str(reason))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def redis() -> Iterator[Redis]:
+    try:
+        server = Redis()
+    except Absent as reason:
+        pytest.skip(str(reason))
+    yield server
+    server.stop()
+
+
+def _limited(on_failure: str) -> dict[str, object]:
+    return {"rate_limit": {"limit": 100000, "per": 60, "by": "route", "on_failure": on_failure}}
+
+
+@pytest.fixture(scope="module")
+def gateway(
+    start: Start, provider: Provider, upstream: Upstream, postgres: Postgres, redis: Redis
+) -> Gateway:
+    document = standard(provider, upstream)
+    for choice in ("deny", "local", "allow"):
+        document["apis"].append(protected(choice, upstream.url, _limited(choice)))
+    return start(
+        document,
+        {
+            "GATEHOUSE_DATABASE_URL": postgres.database(),
+            "GATEHOUSE_STATE_URL": redis.database(),
+        },
+    )
+
+
+def test_F1_without_the_database_traffic_goes_on_and_a_new_worker_serves_the_last_good(
+    gateway: Gateway, provider: Provider, upstream: Upstream, postgres: Postgres
+) -> None:
+    token = provider.token()
+    with Load(gateway.address, [token], 4) as load:
+        load.await_answers(50)
+        postgres.halt()
+        load.await_answers(300)
+        victim = gateway.worker_pids()[0]
+    assert load.totals.spotless(), load.totals
+
+    gateway.worker(victim).kill()
+    until(lambda: victim not in gateway.worker_pids(), 30, "the worker to end")
+    until(lambda: len(gateway.worker_pids()) == gateway.workers, 60, "a new worker")
+    for _ in range(20):
+        assert gateway.call("GET", "/orders/id/1", bearer(token)).status == 200
+
+    postgres.start()
+    changed = standard(provider, upstream)
+    changed["apis"].append(api("after", upstream.url))
+    gateway.apply(changed)
+    until(lambda: gateway.call("GET", "/after/id/1").status == 200, 15, "the change")
+
+
+def test_F2_without_the_counters_each_route_does_as_it_declares(
+    gateway: Gateway, provider: Provider, redis: Redis
+) -> None:
+    fields = bearer(provider.token())
+    for choice in ("deny", "local", "allow", "orders"):
+        assert gateway.call("GET", f"/{choice}/id/1", fields).status == 200
+    with Load(gateway.address, [provider.token()], 4) as load:
+        load.await_answers(50)
+        redis.process.process.kill()
+        redis.process.wait(10)
+        denied = gateway.call("GET", "/deny/id/1", fields)
+        assert (denied.status, denied.code) == (503, "state_unavailable")
+        assert denied.get("retry-after")
+        for choice in ("local", "allow", "orders"):
+            assert gateway.call("GET", f"/{choice}/id/1", fields).status == 200
+        load.await_answers(200)
+        redis.start()
+        until(lambda: gateway.call("GET", "/deny/id/1", fields).status == 200, 10, "the recovery")
+        load.await_answers(50)
+    assert load.totals.spotless(), load.totals
+    assert load.totals.longest < 5, load.totals.longest
