@@ -214,7 +214,7 @@ def _audiences(place: Place, entry: PolicyEntry, providers: dict[str, ProviderCo
         if named and audience not in known:
             yield (
                 (*place, "audiences", at),
-                "none of these providers has this audience, so no token could have it: "
+                "none of these providers has this audience, and a policy can only narrow theirs: "
                 "add it to the provider or leave it out",
             )
 
