@@ -119,15 +119,20 @@ class Follower:
         try:
             generation, document = read_document()
             built = self._world.build(document, generation)
+            install(partial(self._world.install, built))
+        except DatabaseError:
+            raise
         except ChangedWhileRead:
             return
-        except (NotDescribable, ValueError) as error:
+        except Exception as error:  # whatever it is: what is in force stays in force
             self._refused = (generation, time.monotonic() + RETRY)
             logger.error(
-                "generation %d cannot be served, the table in force stays: %s", generation, error
+                "generation %d cannot be served, the table in force stays: %s",
+                generation,
+                error,
+                exc_info=not isinstance(error, (NotDescribable, ValueError)),
             )
             return
-        install(partial(self._world.install, built))
         self._in_force, self._refused, self._keys = generation, None, None
         _announce(built, time.monotonic() - began)
         self._last_good.save(document)

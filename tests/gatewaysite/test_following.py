@@ -217,7 +217,7 @@ def test_F6_a_configuration_that_cannot_be_built_leaves_the_table_in_force(
 
 
 def test_F6_two_routes_for_one_request_leave_the_table_in_force(
-    worker: Worker, apply: Apply
+    worker: Worker, apply: Apply, caplog: pytest.LogCaptureFixture
 ) -> None:
     apply("/orders")
     worker.poll()
@@ -226,8 +226,27 @@ def test_F6_two_routes_for_one_request_leave_the_table_in_force(
     copy = Api.objects.create(name="copy", base_path="/orders", upstream=first.upstream)
     AttachedPolicy.objects.create(api=copy, kind="public")
     Generation.bump(Generation.CONFIGURATION)
-    worker.poll()
+    for _ in range(3):
+        worker.poll()
     assert worker.world.live.current() is table
+    (message,) = [line for line in caplog.messages if "cannot be served" in line]
+    assert "same method and path" in message
+
+
+def test_F6_a_defect_in_building_leaves_the_table_in_force(
+    worker: Worker, apply: Apply, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    apply("/orders")
+    worker.poll()
+    table = worker.world.live.current()
+    apply("/sales")
+    with monkeypatch.context() as patched:
+        patched.setattr(worker.world, "build", lambda *_: 1 / 0)
+        for _ in range(3):
+            worker.poll()
+    assert worker.world.live.current() is table
+    (record,) = [item for item in caplog.records if "cannot be served" in item.message]
+    assert record.exc_info
 
 
 def test_F5_a_secret_that_no_key_opens_refuses_its_routes_alone(
