@@ -63,9 +63,7 @@ class Environment(BaseSettings):
     max_connections: int = Field(default=20000, ge=1, le=1000000)
     relay_rate: str = Field(default="60/m", pattern=r"^[1-9][0-9]{0,8}/[smhd]$")
 
-    @field_validator(
-        "console_hosts", "trusted_proxies", "allow_private_upstreams", mode="before"
-    )
+    @field_validator("console_hosts", "trusted_proxies", "allow_private_upstreams", mode="before")
     @classmethod
     def _lists(cls, value: Any) -> Any:
         return _split(value)
