@@ -120,11 +120,11 @@ class World:
 
     def install_keys(self) -> None:
         """Take up the key sets that the rotation stored. Asks the database."""
-        for stored in stored_sets():
+        for name, source, keys, fetched_at in stored_sets():
             try:
-                self.keystore.install(*stored)
+                self.keystore.install(name, source, keys, fetched_at)
             except ValueError as error:
-                logger.warning("provider %s: stored keys not used: %s", stored.provider, error)
+                logger.warning("provider %s: its stored keys are not used: %s", name, error)
 
     def gateway_arguments(self) -> dict[str, Any]:
         """What the door's ``Gateway`` is made with."""

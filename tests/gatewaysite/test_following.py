@@ -2,21 +2,29 @@
 
 import asyncio
 import io
+import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from django.conf import settings
 from django.core.management import call_command
 from django.db import OperationalError, connection
+from jwt.algorithms import ECAlgorithm
 
 from apis.models import Api, AttachedPolicy, Upstream
 from apis.routing import NotMatched, Route
 from gatewaysite.following import Follower
 from gatewaysite.lastgood import LastGood
 from gatewaysite.wiring import World
+from oidc_clients.jwks import KeySet
+from oidc_clients.models import Provider
+from oidc_clients.published import Source
+from oidc_clients.stored_keys import store_keys
 from policies.models import Generation
 from policies.secrets import Secret
 from policies.stores.memory import MemoryState
@@ -280,3 +288,18 @@ def test_the_thread_follows_and_ends(apply: Apply, tmp_path: Path, transactional
 
     asyncio.run(life())
     assert worker.world.live.current() is not None
+
+
+def test_stored_keys_are_taken_up_when_their_generation_rises(worker: Worker, apply: Apply) -> None:
+    apply("/orders")
+    worker.poll()
+    (spec,) = worker.world.tokens.specs
+    slot = worker.world.keystore.slot(spec)
+    assert slot.held is None
+    public = ec.generate_private_key(ec.SECP256R1()).public_key()
+    jwk = {**json.loads(ECAlgorithm.to_jwk(public)), "kid": "k1"}
+    keys = KeySet.parse({"keys": [jwk]})
+    store_keys(Provider.objects.get(), Source.of(spec).digest, keys, time.time())
+    worker.poll()
+    assert slot.held is not None
+    assert slot.held.keys.knows("k1")
