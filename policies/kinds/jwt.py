@@ -12,7 +12,14 @@ from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 from urllib.parse import unquote_to_bytes
 
-from pydantic import Field, StrictBool, StrictInt, StrictStr
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+)
 
 from policies.core.config import PolicyConfig
 from policies.core.policy import IdentityPolicy
@@ -23,9 +30,39 @@ from policies.core.values import Field as HeaderField
 _REALM = 'Bearer realm="gatehouse"'
 _PARAMETERS = re.compile(rb"[&;]")
 
-Scope = Annotated[str, Field(pattern=r"^[\x21\x23-\x5b\x5d-\x7e]{1,255}$")]  # RFC 6749 3.3
+_SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,255}")  # RFC 6749 3.3
+_WORD = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")  # a token of RFC 9110 5.6.2
+
+
+def _scope(text: str) -> str:
+    if not _SCOPE.fullmatch(text):
+        raise ValueError("a scope is one word of printable ASCII without quotes and backslashes")
+    return text
+
+
+def _header(text: str) -> str:
+    if not _WORD.fullmatch(text) or "_" in text:
+        raise ValueError("a header name is made of letters, digits and hyphens")
+    return text
+
+
+def _word(text: str) -> str:
+    if text and not _WORD.fullmatch(text):
+        raise ValueError("use letters, digits and hyphens")
+    return text
+
+
+def _claim_values(value: Any) -> Any:
+    values = value if isinstance(value, (list, tuple)) else [value]
+    if not all(type(item) in (bool, int, str) for item in values):
+        raise ValueError("give a text, a whole number, true or false, or a list of these")
+    return value
+
+
+Scope = Annotated[str, AfterValidator(_scope)]
 Text = Annotated[str, Field(min_length=1, max_length=255)]
 Scalar = StrictBool | StrictInt | StrictStr
+ClaimValues = Annotated[Scalar | tuple[Scalar, ...], BeforeValidator(_claim_values)]
 
 
 class JwtConfig(PolicyConfig):
@@ -53,28 +90,25 @@ class JwtConfig(PolicyConfig):
         title="Any scope",
         description="The token must hold at least one of these.",
     )
-    claims: dict[Text, Scalar | tuple[Scalar, ...]] = Field(
+    claims: dict[Text, ClaimValues] = Field(
         default={},
         max_length=100,
         title="Claims",
         description="Claims and the value, or the values, of which each must have one. A claim "
         "that is a list must contain one of them.",
     )
-    header: str = Field(
+    header: Annotated[str, AfterValidator(_header)] = Field(
         default="Authorization",
-        pattern=r"^[A-Za-z0-9-]{1,100}$",
         title="Header",
         description="The request header that carries the token.",
     )
-    scheme: str = Field(
+    scheme: Annotated[str, AfterValidator(_word)] = Field(
         default="Bearer",
-        pattern=r"^([A-Za-z][A-Za-z0-9._+-]{0,50})?$",
         title="Scheme",
         description="The word before the token. Empty: the header holds the token alone.",
     )
-    cookie: str | None = Field(
+    cookie: Annotated[str, Field(min_length=1), AfterValidator(_word)] | None = Field(
         default=None,
-        pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$",
         title="Cookie",
         description="A cookie that may carry the token instead of the header.",
     )
@@ -141,11 +175,11 @@ class Jwt(IdentityPolicy):
     def presents(self, call: Call) -> bool | Deny:
         headers = call.request.headers
         found = 0
-        if self._header in headers:
-            values = headers.all(self._header)
-            if len(values) > 1:
+        value = headers.get(self._header)
+        if value is not None:
+            if headers.repeats and len(headers.all(self._header)) > 1:
                 return _AMBIGUOUS
-            found += self._after_scheme(values[0]) is not None
+            found += self._after_scheme(value) is not None
         if self._cookie is not None:
             found += len(_cookie_values(headers, self._cookie))
         query = call.request.query
@@ -221,8 +255,6 @@ def _refused(deny: Deny) -> Deny:
 
 def _cookie_values(headers: Headers, name: bytes) -> list[bytes]:
     """Every value of a cookie (RFC 6265 4.2.1), as it stands."""
-    if b"cookie" not in headers:
-        return []
     pairs = [
         pair.strip(b" \t").partition(b"=")
         for line in headers.all(b"cookie")
