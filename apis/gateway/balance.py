@@ -93,6 +93,7 @@ class Upstream:
             member = self._choose(loop.time(), tried)
             if member is None:
                 break
+            data = request_head(request, member.prefix, member.host_lines, framing)
             try:
                 connection = None if fresh else member.pool.take()
                 if connection is None:
@@ -104,7 +105,6 @@ class Upstream:
                 tried.append(member)
                 error = refused
                 continue
-            data = request_head(request, member.prefix, member.host_lines, framing)
             try:
                 response = await connection.send(
                     request,

@@ -24,24 +24,29 @@ class Resolver:
         self._allowed = allowed
         self._addresses: list[str] = []
         self._expires = 0.0
-        self._lookup = asyncio.Lock()
+        self._lookup: asyncio.Task[list[str]] | None = None
 
     async def addresses(self) -> list[str]:
         """The permitted addresses, at least one, in the resolver's order.
 
         Raises ``UpstreamUnreachable`` when the name has none, or none that is permitted.
         """
-        loop = asyncio.get_running_loop()
-        if loop.time() < self._expires:
+        if asyncio.get_running_loop().time() < self._expires:
             return self._addresses
-        async with self._lookup:
-            if loop.time() >= self._expires:
-                self._addresses = await self._resolve(loop)
-                self._expires = loop.time() + _CACHED_FOR
-        return self._addresses
+        if self._lookup is None:
+            self._lookup = asyncio.create_task(self._resolve())
+            self._lookup.add_done_callback(self._resolved)
+        # One who waits no longer does not end the look-up: a resolver that hangs is asked once.
+        return await asyncio.shield(self._lookup)
 
-    async def _resolve(self, loop: asyncio.AbstractEventLoop) -> list[str]:
-        addresses = await self._look_up(loop)
+    def _resolved(self, lookup: asyncio.Task[list[str]]) -> None:
+        self._lookup = None
+        if not lookup.cancelled() and lookup.exception() is None:
+            self._addresses = lookup.result()
+            self._expires = asyncio.get_running_loop().time() + _CACHED_FOR
+
+    async def _resolve(self) -> list[str]:
+        addresses = await self._look_up()
         refusals = {address: refusal(address, self._allowed) for address in addresses}
         permitted = [address for address in addresses if refusals[address] is None]
         if not permitted:
@@ -49,11 +54,12 @@ class Resolver:
             raise UpstreamUnreachable(f"{self._host} must not be connected to: {reasons}")
         return permitted
 
-    async def _look_up(self, loop: asyncio.AbstractEventLoop) -> list[str]:
+    async def _look_up(self) -> list[str]:
         """Every address of the host. What only looks like one ("127.1") is looked up as well."""
         with contextlib.suppress(ValueError):
             return [str(ip_address(self._host))]
         try:
+            loop = asyncio.get_running_loop()
             found = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
             raise UpstreamUnreachable(f"{self._host} cannot be resolved") from error

@@ -49,8 +49,9 @@ class AnswerReader:
     _method: str
     _upgrade: bytes | None
     _on_interim: Interim
-    _take: Callable[[bytes], None]
     stream: Stream
+    feed: Callable[[bytes], None]
+    """Bytes of the answer; not to be called after ``ended``. Raises ``UpstreamInvalid``."""
 
     def __init__(self, flow: Callable[[], None]) -> None:
         """``flow`` is called when the reader of the content made room."""
@@ -70,10 +71,6 @@ class AnswerReader:
         self.rest = b""
         self.ended = False
         self._await_head()
-
-    def feed(self, data: bytes) -> None:
-        """Bytes of the answer; not to be called after ``ended``. Raises ``UpstreamInvalid``."""
-        self._take(data)
 
     @property
     def begun(self) -> bool:
@@ -104,7 +101,7 @@ class AnswerReader:
         self._headed = self._keep_alive = self._complete = self._excess = False
         self.fields: list[Field] = []
         self._size = 0
-        self._take = self._take_head
+        self.feed = self._take_head
 
     def _take_head(self, data: bytes) -> None:
         held = len(self._head)
@@ -165,13 +162,13 @@ class AnswerReader:
         self._size = self._left = size
         self._overhead = 0
         if size == CHUNKED:
-            self._take = self._take_chunked
+            self.feed = self._take_chunked
         elif size == UNTIL_CLOSE:
-            self._take = self.stream.feed
+            self.feed = self.stream.feed
         else:
-            self._take = self._take_sized
+            self.feed = self._take_sized
         if rest:
-            self._take(rest)
+            self.feed(rest)
 
     # Content
 

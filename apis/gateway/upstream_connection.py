@@ -84,6 +84,9 @@ class UpstreamConnection(asyncio.Protocol):
         self._leave(self._loss())
 
     def eof_received(self) -> None:
+        """The upstream closed its side; the transport closes when this returns."""
+        if self.closed:
+            return
         if self._stream is None:
             self._fail(self._loss())
             return

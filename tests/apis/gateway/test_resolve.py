@@ -118,6 +118,28 @@ def test_a_name_is_looked_up_once_for_all_and_again_after_five_seconds(monkeypat
     scripted.play(scene(), SkippingLoop)
 
 
+def test_a_resolver_that_hangs_is_asked_once_however_many_give_up(monkeypatch):
+    async def scene():
+        loop = asyncio.get_running_loop()
+        answer = loop.create_future()
+        asked = []
+
+        async def getaddrinfo(host, port, **options):
+            asked.append(host)
+            return await answer
+
+        monkeypatch.setattr(loop, "getaddrinfo", getaddrinfo)
+        resolver = Resolver("a.example", 80, ())
+        for _ in range(3):
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(resolver.addresses(), 1)
+        answer.set_result([(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("8.8.8.8", 80))])
+        assert await resolver.addresses() == ["8.8.8.8"]
+        assert asked == ["a.example"]
+
+    scripted.play(scene(), SkippingLoop)
+
+
 @pytest.mark.parametrize("host", ["no-such-name.invalid", "a..b", "a" * 70 + ".example", ""])
 def test_a_name_without_an_address_is_unreachable(monkeypatch, host):
     async def scene():
