@@ -42,7 +42,7 @@ class ProviderClientInline(admin.StackedInline):  # type: ignore[type-arg]
     form = ProviderClientForm
     fields = ("client_id", "secret")
     formfield_overrides = WRITE_ONLY
-    verbose_name = "the gateway's own client at this provider"
+    verbose_name = "own client at this provider"
     extra = 0
     max_num = 1
 

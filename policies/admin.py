@@ -149,6 +149,10 @@ class ConfigurationAdmin(Judging, admin.ModelAdmin):  # type: ignore[type-arg]
         refusal = request.META.get(REFUSED)
         return form if refusal is None else _refused_form(form, refusal)
 
+    def get_inlines(self, request: HttpRequest, obj: Any) -> list[Any]:
+        """Rows that something else writes are not there before their owner is."""
+        return [each for each in self.inlines if obj or not issubclass(each, ReadOnlyInline)]
+
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """The last step before the change is logged: everything of the page is saved now."""
         super().save_related(request, form, formsets, change)

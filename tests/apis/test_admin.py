@@ -378,6 +378,10 @@ def test_members_of_staff_see_what_their_permissions_allow(
     assert console.browser.get(kinds).status_code == 403
 
 
+def test_the_bare_address_leads_to_the_console() -> None:
+    assert Client().get("/")["Location"] == reverse("admin:index")
+
+
 def test_nobody_sees_a_page_without_signing_in() -> None:
     for name in PAGES:
         answer = Client().get(reverse(f"admin:{name}_changelist"))
