@@ -167,6 +167,25 @@ def test_P10_both_sides_must_keep_a_connection_alive(lines, reusable):
     assert read([lines + b"Content-Length: 1\r\n\r\na"]).reusable is reusable
 
 
+CHUNKED_HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", b"okx"],
+        [b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no", b"k\r\n"],
+        [CHUNKED_HEAD, b"2\r\nok\r\n0\r\n\r\nHTTP/1.1 200 OK\r\n\r\n"],
+        [CHUNKED_HEAD, b"2\r\nok\r\n0\r\n\r\nH"],
+        [CHUNKED_HEAD, b"2\r\nok\r\n0\r\n\r\n\x00"],
+        [CHUNKED_HEAD, b"2\r\nok\r\n0\r\nT: x\r\n\r\n2\r\nno\r\n0\r\n\r\n"],
+    ],
+)
+def test_P10_what_follows_an_answer_is_noticed_in_every_piece(pieces):
+    reader = read(pieces)
+    assert (reader.whole(), reader.reusable) == (b"ok", False)
+
+
 def flood(reader: AnswerReader, piece: bytes) -> None:
     """A little more than is borne."""
     for _ in range(MAX_HEAD // len(piece) + 1):
