@@ -176,6 +176,24 @@ class Gateway:
                     return pid
         return None
 
+    def client_of_each_worker(self, seconds: float = START) -> list[Client]:
+        """A connection accepted by each of the workers, once all of them accept."""
+        clients: dict[int, Client] = {}
+
+        def complete() -> bool:
+            client = self.client()
+            client.request("GET", "/-/live")
+            assert client.answer().status == 200
+            pid = self.worker_of(client)
+            if pid is None or pid in clients:
+                client.close()
+            else:
+                clients[pid] = client
+            return len(clients) == self.workers
+
+        until(complete, seconds, "a connection to each worker")
+        return list(clients.values())
+
     def log(self, lines: int = 60) -> str:
         return self.process.tail(lines) if self.process is not None else ""
 

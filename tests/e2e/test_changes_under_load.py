@@ -35,22 +35,6 @@ def _changed(provider: Provider, upstream: Upstream, number: int) -> Document:
     return document
 
 
-def _one_client_per_worker(gateway: Gateway) -> list[Client]:
-    clients: dict[int, Client] = {}
-    for _ in range(200):
-        client = gateway.client()
-        client.request("GET", "/open/id/0")
-        assert client.answer().status == 200
-        pid = gateway.worker_of(client)
-        if pid is None or pid in clients:
-            client.close()
-        else:
-            clients[pid] = client
-        if len(clients) == gateway.workers:
-            return list(clients.values())
-    raise AssertionError(f"only the workers {sorted(clients)} accept connections")
-
-
 def _sees(client: Client, path: str) -> bool:
     client.request("GET", path)
     return client.answer().status == 200
@@ -62,7 +46,7 @@ def test_twenty_changes_under_load_lose_nothing_and_reach_every_worker_within_a_
     upstream: Upstream,
     record_property: Any,
 ) -> None:
-    clients = _one_client_per_worker(gateway)
+    clients = gateway.client_of_each_worker()
     delays = []
     with Load(gateway.address, [provider.token()], 8) as load:
         for number in range(CHANGES):
