@@ -35,7 +35,8 @@ check: .venv/dev
 		GATEHOUSE_CONSOLE_HOSTS=console.example \
 		$(BIN)/python manage.py check --deploy --fail-level WARNING
 
-# Ours beside Envoy, HAProxy and nginx; prints a table of ratios.
+# Ours beside Envoy, HAProxy and nginx (Debian's packages haproxy, nginx and wrk are needed);
+# prints a table of ratios.
 bench: .venv/bench
 	$(BIN)/python -m bench
 
