@@ -1,6 +1,7 @@
 """One installation as its operator meets it: processes, ports, TLS, a database that is gone."""
 
 import re
+import shutil
 import signal
 import socket
 import ssl
@@ -194,6 +195,7 @@ def secure_status(gateway: Gateway, context: ssl.SSLContext) -> int | None:
         return None
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_the_demo_prints_lines_that_work_when_pasted(tmp_path: Path) -> None:
     for port in (9101, 9102):
         with socket.socket() as probe:
