@@ -31,7 +31,7 @@ def base64url(text: bytes) -> bytes:
         raise NotStrict("a base64url text of this length does not exist")
     standard = text.translate(_TO_STANDARD) + padding
     try:
-        decoded = a2b_base64(standard, strict_mode=True)
+        decoded = a2b_base64(standard)
     except Error as error:
         raise NotStrict("not base64url") from error
     if b2a_base64(decoded, newline=False) != standard:

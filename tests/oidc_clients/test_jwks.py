@@ -76,6 +76,7 @@ def test_J1_a_key_without_alg_fits_the_algorithms_of_its_type_and_curve(keys: Ke
         ({"e": "Aw"}, "exponent"),
         ({"e": "AQ"}, "exponent"),
         ({"e": "AQAA"}, "exponent"),
+        ({"e": number(2**17)}, "exponent"),
         ({"e": number(2**65 + 1)}, "exponent"),
     ],
 )

@@ -162,6 +162,7 @@ def test_J10_a_route_may_narrow_the_audiences(
         ({"iat": 699.5, "exp": 1000}, False),
         ({"iat": 699, "exp": 1000}, False),
         ({"exp": 1000}, False),
+        ({"exp": 200}, False),
     ],
 )
 def test_J11_a_longest_lifetime(
