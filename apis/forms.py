@@ -86,12 +86,7 @@ class TargetFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]
 
     def clean(self) -> None:
         super().clean()
-        kept = [
-            form
-            for form in self.forms
-            if form not in self.deleted_forms and (form.instance.url or form.has_changed())
-        ]
-        if not kept:
+        if not any(self.errors) and len(self.deleted_forms) == len(self.forms):
             raise ValidationError("Give at least one target: where shall calls be carried?")
 
 

@@ -34,7 +34,7 @@ class Located(NamedTuple):
         below = ", ".join(f"entry {s + 1}" if isinstance(s, int) else s for s in self.rest)
         if self.subject is None:
             return below
-        name = f"{self.subject._meta.verbose_name} {self.subject}"
+        name = called(self.subject)
         return f"{name}: {below}" if below else name
 
     @property
@@ -44,6 +44,14 @@ class Located(NamedTuple):
             return ""
         meta = self.subject._meta
         return reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[self.subject.pk])
+
+
+def called(subject: Model) -> str:
+    """An object as people call it: ``route orders GET /items``, ``policy jwt of API orders``."""
+    if isinstance(subject, AttachedPolicy):
+        owner = subject.route or subject.api
+        return f"policy {subject} of {called(owner) if owner else 'everything'}"
+    return f"{subject._meta.verbose_name} {subject}"
 
 
 def locate(problem: Problem) -> Located:

@@ -124,10 +124,11 @@ class ProviderAdmin(ConfigurationAdmin):
                 said = f"Provider {rotation.provider}: no keys were fetched: {rotation.error}"
                 self.message_user(request, said, messages.ERROR)
             else:
-                admitted = sum(entry.key is not None for entry in rotation.keys.entries)
+                entries = rotation.keys.entries
+                admitted = sum(entry.key is not None for entry in entries)
                 said = (
-                    f"Provider {rotation.provider}: {admitted} of {len(rotation.keys.entries)} keys "
-                    f"admitted, {'changed' if rotation.changed else 'the same as before'}."
+                    f"Provider {rotation.provider}: {admitted} of {len(entries)} keys admitted, "
+                    f"{'changed' if rotation.changed else 'the same as before'}."
                 )
                 level = messages.SUCCESS if admitted else messages.WARNING
                 self.message_user(request, said, level)

@@ -4,6 +4,7 @@ Pure declarations; the form, the configuration file and REST read them. What con
 than one value (an issuer's scheme, names used twice) is checked in ``apis.validation``.
 """
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time
 from typing import Annotated, Any, Literal, Self
@@ -18,7 +19,16 @@ from policies.core.config import Name, Options, invalid
 from policies.references import FileText, SecretText
 from policies.urls import web_address
 
-Token = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$")]
+_PRINTABLE = re.compile(r"[\x21-\x7e]{1,255}\Z")
+
+
+def _token(text: str) -> str:
+    if not _PRINTABLE.match(text):
+        raise ValueError("use 1 to 255 printable ASCII characters, without blanks")
+    return text
+
+
+Token = Annotated[str, AfterValidator(_token)]
 MIN_KEY_CHARACTERS = 8
 MIN_HMAC_CHARACTERS = 16
 Grant = Literal["client_credentials", "password", "refresh_token", "authorization_code"]

@@ -157,7 +157,7 @@ class SecretWidget(forms.MultiWidget):
 
     def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
         context = super().get_context(name, None, attrs)
-        context["widget"]["stored"] = bool(value)
+        context["widget"] |= {"stored": bool(value), "source": getattr(value, "source", "")}
         return context
 
     def id_for_label(self, id_: str) -> str:

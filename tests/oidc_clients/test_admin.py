@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
@@ -292,12 +292,19 @@ def test_deleting_an_api_key_revokes_it(console: Console, partner: Client) -> No
     assert "Deleted" in LogEntry.objects.get().get_change_message()
 
 
-def test_only_who_may_add_keys_issues_them(partner: Client, django_user_model: type[User]) -> None:
-    reader = django_user_model.objects.create(username="reader", is_staff=True)
+def test_only_who_may_add_keys_issues_them(partner: Client) -> None:
     url = reverse("admin:oidc_clients_client_issue_key", args=[partner.pk])
-    assert Console(reader).browser.post(url, {"name": "k"}).status_code == 403
+    for allowed in ([], ["change_client"], ["add_apikey"]):
+        person = User.objects.create(username="-".join(["staff", *allowed]), is_staff=True)
+        person.user_permissions.set(Permission.objects.filter(codename__in=allowed))
+        assert Console(person).browser.post(url, {"name": "k"}).status_code == 403
     assert Browser().post(url, {"name": "k"})["Location"].startswith(reverse("admin:login"))
     assert not ApiKey.objects.exists()
+    person.user_permissions.set(
+        Permission.objects.filter(codename__in=["change_client", "add_apikey"])
+    )
+    assert Console(person).browser.post(url, {"name": "k"}).status_code == 200
+    assert ApiKey.objects.get().name == "k"
 
 
 @pytest.mark.parametrize(
