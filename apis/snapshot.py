@@ -89,8 +89,8 @@ class _Draft:
 
     config: RouteConfig
     name: str
-    attached: tuple[Attached, ...] = ()
-    problem: str = ""
+    attached: tuple[Attached, ...]
+    problem: str
 
 
 class _CompiledApi:
@@ -109,14 +109,10 @@ class _CompiledApi:
         self._drafts = [self._draft(route) for route in config.routes or (whole_api(),)]
 
     def _draft(self, route: RouteConfig) -> _Draft:
-        draft = _Draft(route, route_name(self._config.name, route))
-        try:
-            draft.attached = tuple(self._attached(route))
-        except _BROKEN as error:
-            draft.problem = _reason(error)
-        return draft
-
-    def _attached(self, route: RouteConfig) -> Iterator[Attached]:
+        """Every policy that can be built, also when another one cannot: the header names that
+        they reserve stay reserved on all routes while this one refuses."""
+        attached: list[Attached] = []
+        problems: list[str] = []
         everywhere = self._build.document.policies
         for entry, scope in effective_policies(everywhere, self._config, route):
             if entry.mode == "off":
@@ -124,8 +120,11 @@ class _CompiledApi:
             try:
                 policy = self._build.policy(entry, scope)
             except _BROKEN as error:
-                raise ValueError(f"{entry.title}: {_reason(error)}") from error
-            yield Attached(policy, entry.title, entry.mode)
+                problems.append(f"{entry.title}: {_reason(error)}")
+            else:
+                attached.append(Attached(policy, entry.title, entry.mode))
+        name = route_name(self._config.name, route)
+        return _Draft(route, name, tuple(attached), "; ".join(problems))
 
     @property
     def _policies(self) -> list[Policy]:

@@ -74,14 +74,24 @@ class Carriers:
 SERVICES = Services(MemoryState(), NoTokens(), lambda: 0.0, MemoryState())
 
 
+class Acme(NoTokens):
+    """Token verification where every name is a provider."""
+
+    def provider(self, name: str) -> Any:
+        return None
+
+
+KNOWING_ACME = replace(SERVICES, tokens=Acme())
+
+
 def compiler(carriers: Carriers | None = None, **more: Any) -> Compiler:
-    return Compiler(
-        services=SERVICES,
-        carrier=carriers or Carriers(),
-        opener=Keyring(["k" * 32]),
-        on_report=lambda name, call, deny: None,
-        **more,
-    )
+    members = {
+        "services": SERVICES,
+        "carrier": carriers or Carriers(),
+        "opener": Keyring(["k" * 32]),
+        "on_report": lambda name, call, deny: None,
+    }
+    return Compiler(**(members | more))
 
 
 def api(name: str = "orders", **more: Any) -> dict[str, Any]:
@@ -248,6 +258,29 @@ def test_P2_identity_names_of_one_route_are_reserved_on_every_route() -> None:
     table, _ = compiled(api(policies=[{"public": {}}, telling]), api("other"))
     for name in ("orders", "other"):
         assert b"x-who" in matched(table, "GET", f"/{name}").strip_fields
+
+
+def test_P2_identity_names_of_a_broken_route_stay_reserved_on_every_other() -> None:
+    telling = {"forward_identity": {"headers": {"X-Who": "sub"}}}
+    table, problems = compiled(
+        api(policies=[{"jwt": {"providers": ["nobody"]}}, telling]), api("other")
+    )
+    assert matched(table, "GET", "/orders").refusal is not None
+    assert "provider 'nobody' is not registered" in problems[0].message
+    assert b"x-who" in matched(table, "GET", "/other").strip_fields
+
+
+def test_P14_a_credential_of_one_route_does_not_reach_its_api_on_another() -> None:
+    routes = [
+        {"path": "/a", "policies": [{"jwt": {"providers": ["acme"], "header": "X-Token"}}]},
+        {"path": "/b", "policies": [{"jwt": {"providers": ["acme"], "cookie": "access"}}]},
+        {"path": "/c"},
+    ]
+    table, problems = compiled(api(routes=routes), services=KNOWING_ACME)
+    assert problems == []
+    route = matched(table, "GET", "/orders/c")
+    assert {b"x-token", b"authorization"} <= route.strip_fields
+    assert route.strip_cookies == {"access"}
 
 
 def test_builtin_routes_are_served_under_every_host_before_any_api() -> None:
