@@ -13,7 +13,7 @@ from typing import Any
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 from django.core.handlers.exception import convert_exception_to_response
 
-from gatewaysite.proxy_worker import create
+from gatewaysite.proxy_worker import assemble
 
 
 class CatchAllRequest(ASGIRequest):
@@ -40,7 +40,7 @@ class CatchAll:
     """The ASGI application: the life span for the gateway, requests for Django's view."""
 
     def __init__(self) -> None:
-        self.gateway = create()
+        self.gateway = assemble()
         self._django = CatchAllHandler()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:

@@ -81,10 +81,15 @@ class Application(Gateway):
 
 
 def create() -> Application:
-    """What uvicorn loads in each worker, inside the worker's event loop."""
+    """What uvicorn loads in each worker of the proxy, inside the worker's event loop."""
     end_with_parent(os.getppid())
     # Ctrl-C reaches the whole group; the supervisor turns it into one SIGTERM.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return assemble()
+
+
+def assemble() -> Application:
+    """The gateway of this process; it follows the configuration from its life span on."""
     # One thread asks the database: a pool would add threads that reconnect on their own.
     connections.settings["default"]["OPTIONS"].pop("pool", None)
     environment: Environment = settings.ENVIRONMENT
