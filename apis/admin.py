@@ -64,18 +64,19 @@ class UpstreamAdmin(ConfigurationAdmin):
             },
         ),
         (
-            "Health check and breaker",
+            "Health check",
             {
                 "classes": ("collapse",),
-                "description": "Without a path there is no active check; with all of the "
-                "breaker's fields empty there is no breaker.",
-                "fields": (
-                    "health_path",
-                    "health_interval",
-                    "breaker_failures",
-                    "breaker_window",
-                    "breaker_open_for",
-                ),
+                "description": "Without a path there is no active check.",
+                "fields": ("health_path", "health_interval"),
+            },
+        ),
+        (
+            "Breaker",
+            {
+                "classes": ("collapse",),
+                "description": "With all of its fields empty there is none.",
+                "fields": ("breaker_failures", "breaker_window", "breaker_open_for"),
             },
         ),
     )
