@@ -212,9 +212,8 @@ class AnswerReader:
             self.fields.append((name.lower(), value.rstrip(b" ")))
 
     def on_headers_complete(self) -> None:
-        if not self._headed:
-            self._headed = True
-            self._keep_alive = self._parser.should_keep_alive()
+        self._headed = True
+        self._keep_alive = self._parser.should_keep_alive()
 
     def on_body(self, chunk: bytes) -> None:
         if not self._complete:

@@ -338,13 +338,13 @@ class UpstreamConnection(asyncio.Protocol):
 
     def become_tunnel(self, peer: Tunnel) -> Tunnel:
         """``peer`` gets what came behind the 101, and from now on what the upstream sends."""
+        if self._reader.rest:
+            peer.write(self._reader.rest)
         if self.closed:
             peer.close()
             return self
         self._peer = peer
         self._silence = self._spec.idle_timeout
-        if self._reader.rest:
-            peer.write(self._reader.rest)
         self._read(True)
         self._rearm()
         return self

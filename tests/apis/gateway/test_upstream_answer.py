@@ -111,6 +111,7 @@ def test_P13_a_malformed_head_is_invalid(head):
         b"Content-Length: 1_0",
         b"Content-Length:",
         b"Content-Length: 1 1",
+        b"Content-Length: 1\t",
         b"Content-Length: 9999999999999999999",
         b"Content-Length: 18446744073709551617",
         b"Content-Length: \xb2",

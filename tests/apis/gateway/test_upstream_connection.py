@@ -17,6 +17,7 @@ from tests.apis.gateway import scripted
 from tests.apis.gateway.scripted import (
     OK,
     SWITCH,
+    Arrived,
     Upload,
     Visit,
     answering,
@@ -54,7 +55,10 @@ def test_P10_a_connection_with_bytes_left_over_is_not_used_again(play, answer):
     play(scene())
 
 
-def test_P10_unasked_bytes_on_an_idle_connection_end_it(play):
+@pytest.mark.parametrize(
+    "unasked", [b"H", b"\r\n", b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\npoison"]
+)
+def test_P10_unasked_bytes_on_an_idle_connection_end_it(play, unasked):
     async def scene():
         sent = asyncio.Event()
 
@@ -63,7 +67,7 @@ def test_P10_unasked_bytes_on_an_idle_connection_end_it(play):
             visit.send(OK)
             if len(server.visits) == 1:
                 await sent.wait()
-                visit.send(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\npoison")
+                visit.send(unasked)
                 assert await visit.rest() == b""
 
         async with serving(script) as server, calling(server) as upstream:
@@ -90,6 +94,46 @@ def test_P10_an_answer_before_the_request_is_complete_ends_upload_and_connection
                 upload = Upload([b"abc", never], None)
                 response = await call(upstream, "POST", body=upload)
                 assert (response.status, response.content) == (413, b"no")
+            await server.done()
+            assert len(server.visits) == 2
+
+    play(scene())
+
+
+def test_P10_an_answer_that_begins_early_ends_the_upload_too(play):
+    async def scene():
+        more = asyncio.Event()
+
+        async def script(visit: Visit) -> None:
+            await visit.head()
+            visit.send(b"HTTP/1.1 413 Content Too Large\r\ncontent-length: 2\r\n\r\nn")
+            assert await visit.read(8) == b"3\r\nabc\r\n"
+            await more.wait()
+            visit.send(b"o")
+            assert await visit.rest() == b""
+
+        async with serving(script) as server, calling(server) as upstream:
+            upload = Upload([b"abc", more, b"def"], None)
+            response = await call(upstream, "POST", body=upload)
+            more.set()
+            assert await content_of(response) == b"no"
+            assert upload.taken == 3
+            await server.done()
+
+    play(scene())
+
+
+def test_P10_an_answer_before_the_request_was_taken_ends_the_connection(play):
+    async def script(visit: Visit) -> None:
+        await visit.head()
+        visit.send(OK)
+        assert len(await visit.rest()) < 30_000_000
+
+    async def scene():
+        async with serving(script) as server, calling(server) as upstream:
+            for _ in range(2):
+                body = Arrived(b"x" * 30_000_000)
+                assert (await call(upstream, "POST", body=body)).content == b"ok"
             await server.done()
             assert len(server.visits) == 2
 

@@ -90,6 +90,7 @@ def test_time_in_which_the_client_is_awaited_is_not_the_upstreams():
     async def script(visit: Visit) -> None:
         await visit.head()
         await visit.read(13)
+        await asyncio.sleep(4)
         visit.send(OK)
 
     async def scene():
@@ -103,7 +104,8 @@ def test_time_in_which_the_client_is_awaited_is_not_the_upstreams():
 
 
 @pytest.mark.parametrize(
-    "kind", [b"transfer-encoding: chunked", b"content-type: text/event-stream"]
+    "kind",
+    [b"transfer-encoding: chunked", b"content-type: text/event-stream\r\ncontent-length: 100"],
 )
 def test_idle_timeout_bounds_the_silence_of_streams(kind):
     async def stream(visit: Visit) -> None:
@@ -114,6 +116,25 @@ def test_idle_timeout_bounds_the_silence_of_streams(kind):
         assert await visit.rest() == b""
 
     timed(stream, 10 + 12, idle_timeout=12.0, read_timeout=5.0)
+
+
+def test_the_upstreams_silence_counts_again_when_the_client_takes_again():
+    async def script(visit: Visit) -> None:
+        await visit.head()
+        visit.send(b"HTTP/1.1 200 OK\r\ncontent-length: 9000000\r\n\r\n" + b"x" * 1_000_000)
+        await visit.rest()
+
+    async def scene():
+        loop = asyncio.get_running_loop()
+        async with serving(script) as server, calling(server) as upstream:
+            response = await call(upstream)
+            await asyncio.sleep(40)
+            began = loop.time()
+            with pytest.raises(UpstreamTimeout):
+                await content_of(response)
+            assert 13.5 <= loop.time() - began <= 16.5
+
+    scripted.play(scene(), SkippingLoop)
 
 
 def test_an_idle_connection_is_closed_after_a_minute():

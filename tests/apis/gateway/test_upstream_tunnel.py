@@ -121,6 +121,42 @@ def test_P9_a_tunnel_holds_back_both_ways(play):
     play(scene())
 
 
+def test_P9_nothing_is_read_before_there_is_a_peer(play):
+    async def scene():
+        taken = asyncio.Event()
+
+        async def script(visit: Visit) -> None:
+            await visit.head()
+            visit.send(SWITCH + b"x" * 20_000_000)
+            await visit.writer.drain()
+            taken.set()
+            visit.close()
+
+        async with serving(script) as server, calling(server) as upstream:
+            response = await call(upstream, upgrade=b"websocket")
+            await asyncio.sleep(0.05)
+            assert not taken.is_set()
+            peer = Peer()
+            response.tunnel(peer)
+            await peer.closed.wait()
+            assert peer.received == b"x" * 20_000_000
+
+    play(scene())
+
+
+def test_P9_a_tunnel_that_broke_before_it_had_a_peer_is_closed(play):
+    async def scene():
+        async with serving(answering(SWITCH + b"last")) as server, calling(server) as upstream:
+            response = await call(upstream, upgrade=b"websocket")
+            response.abort()
+            peer = Peer()
+            response.tunnel(peer)
+            assert peer.closed.is_set()
+            assert peer.received == b"last"
+
+    play(scene())
+
+
 @pytest.mark.parametrize(
     ("upgrade", "answer"),
     [
