@@ -276,14 +276,12 @@ class KeyStore:
             held = slot.held
             if held is not None and began <= held.fetched_at:
                 return
-            stale_at = began + max(life, self._stale_limit)
-            if stale_at <= self._clock():
-                return
             if held is not None and keys == held.keys:
                 keys = held.keys  # the same object: what was verified with it stays verified
             else:
                 _announce(slot.spec.name, keys)
             renew_at = began + life * _RENEW_AT
+            stale_at = began + max(life, self._stale_limit)
             slot.held = Held(keys, began, renew_at, began + life, stale_at)
             slot.due, slot.failed, slot.blind = renew_at, False, False
 

@@ -1,15 +1,19 @@
 """Looking for unknown kids: never more often than J7 allows, and never in vain."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from oidc_clients.keystore import COOLDOWN
+from oidc_clients.discovery import FetchedKeys
+from oidc_clients.jwks import KeySet
+from oidc_clients.keystore import COOLDOWN, KeyStore
+from oidc_clients.provider import ProviderSpec
 from policies.core.errors import StateUnavailable
 from policies.core.services import State
-from policies.stores.memory import MemoryState
+from policies.stores.memory import MemoryBackend, MemoryState
 from tests.oidc_clients.conftest import Clock, Keys, Provider, Workers
 
 Run = Callable[..., Any]
@@ -149,3 +153,33 @@ def test_J7_without_state_each_process_keeps_the_cool_down_alone(
 
     run(main())
     assert "without shared state" in caplog.text
+
+
+def test_J7_a_search_that_joins_a_renewal_looks_once_more(
+    clock: Clock, provider: Provider, keys: Keys, run: Run
+) -> None:
+    """The renewal may have asked before the key was published."""
+    answers = [[keys.rsa], [keys.rsa], [keys.rsa, keys.rsa_2]]
+    asked, release = threading.Event(), threading.Event()
+
+    def fetch(spec: ProviderSpec) -> FetchedKeys:
+        answer = answers.pop(0)
+        if len(answers) == 1:
+            asked.set()
+            release.wait(20)
+        return FetchedKeys(KeySet.parse({"keys": [key.jwk for key in answer]}), None)
+
+    async def main() -> None:
+        store = KeyStore(MemoryState(MemoryBackend(clock)), clock, fetch)
+        slot = store.slot(provider.spec())
+        await store.ready(slot, clock.now)
+        clock.now += 3000
+        await store.ready(slot, clock.now)  # starts the renewal
+        await asyncio.to_thread(asked.wait, 20)
+        search = asyncio.ensure_future(store.search(slot, "rsa-2"))
+        await asyncio.sleep(0)
+        release.set()
+        assert await search
+
+    run(main())
+    assert answers == []

@@ -160,12 +160,14 @@ def test_one_provider_that_fails_is_no_obstacle_to_the_others(
     row: Row, provider: Provider, caplog: pytest.LogCaptureFixture
 ) -> None:
     rows = [row("a", issuer="https://127.0.0.1:1"), row("b"), row("c", issuer="ftp://x"), row("d")]
+    rows.append(row("e", algorithms=["none"]))
     found = rotate(rows)
     assert [(one.provider, one.keys is not None, one.error != "") for one in found] == [
         ("a", False, True),
         ("b", True, False),
         ("c", False, True),
         ("d", True, False),
+        ("e", False, True),
     ]
     rotate_jwks()
     assert "provider c: keys not rotated: the URL must begin with" in caplog.text

@@ -1,5 +1,6 @@
 """What a worker remembers of the tokens it saw, and when it forgets it (J14)."""
 
+import asyncio
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -252,6 +253,25 @@ def test_J14_memory_is_bounded_under_many_distinct_tokens(
     (memory,) = verifier.tokens._enabled.values()
     assert len(memory.accepted) <= 200
     assert len(memory.refused) <= 100
+
+
+def test_J14_a_provider_that_is_disabled_while_its_keys_are_fetched(
+    verifiers: Verifiers, provider: Provider, keys: Keys, run: Run
+) -> None:
+    verifier = verifiers(provider.spec())
+    token = keys.rsa.mint(verifier.claims())
+
+    async def main() -> None:
+        provider.hold()
+        verdict = asyncio.ensure_future(verifier.verify(token))
+        await provider.held()
+        verifier.tokens.replace([provider.spec(enabled=False)])
+        provider.gate.set()
+        refusal = await verdict
+        assert isinstance(refusal, Deny)
+        assert refusal.code == "token_issuer"
+
+    run(main())
 
 
 def test_J14_providers_are_replaced_while_tokens_are_verified(
