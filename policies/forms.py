@@ -50,20 +50,24 @@ def _secret(value: Secret | None, stored: bool) -> Any:
 
 
 def judged(
-    form: forms.BaseForm, model: type[Options], options: dict[str, Any], members: Members
+    form: forms.BaseForm,
+    model: type[Options],
+    options: dict[str, Any],
+    members: Members,
+    elsewhere: frozenset[str] = frozenset(),
 ) -> Options | None:
-    """Build ``model``; None when it refused, with its problems at the fields of the form.
+    """Build ``model``; None when it refused, with its problems on the form.
 
-    A problem of an option that another part of the page edits is left to that part.
+    ``elsewhere`` are options that another part of the page edits and judges.
     """
     try:
         return model.model_validate(options)
     except ValidationError as error:
         for item in error.errors(include_input=False, include_url=False):
             place = tuple(item["loc"])
-            if place:
-                blame(form, members, place, message_of(item))
-            else:
+            if place[:1] and place[0] in elsewhere:
+                continue
+            if not blame(form, members, place, message_of(item)):
                 form.add_error(None, message_of(item))
         return None
 
@@ -182,5 +186,5 @@ class ConfigurationForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean()
         members = self.members()
-        judged(self, self.options, entered(self, members), members)
+        judged(self, self.options, entered(self, members), members, self.elsewhere)
         return cleaned

@@ -326,6 +326,21 @@ def test_a_policy_moves_and_is_placed_behind_the_others(console: Console, orders
     assert (policy.api, policy.route, policy.mode, policy.config) == (None, route, "report", {})
 
 
+def test_options_that_do_not_go_together_are_told_at_the_top(
+    console: Console, orders: Api, operator: Any
+) -> None:
+    apart = {"limit": "1", "per": "2678400", "burst": "1000000000"}
+    answer = add_policy(console, "rate_limit", **apart, by="ip")
+    [said] = answer.errors[""]
+    page = console.open("apis_attachedpolicy_change", orders.policies.get(kind="rate_limit").pk)
+    answer = console.send(page, **{f"config_{name}": value for name, value in apart.items()})
+    assert answer.errors == {"": [said]}
+    wrong = ORDERS.replace(
+        "{limit: 100, per: 60, by: ip}", "{limit: 1, per: 2678400, burst: 1000000000}"
+    )
+    assert operator.apply(wrong).problems[0].endswith(said)
+
+
 def test_the_same_kind_twice_in_one_place_needs_a_name(console: Console, orders: Api) -> None:
     answer = add_policy(console, "body_limit", f"api:{orders.pk}")
     answer = add_policy(console, "body_limit", f"api:{orders.pk}")
