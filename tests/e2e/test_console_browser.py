@@ -90,8 +90,11 @@ class Visitor:
         self.page.get_by_role("button", name="Log in").click()
         expect(self.page.get_by_role("heading", name="Overview")).to_be_visible()
 
-    def save(self) -> None:
+    def save(self, said: str = "was added successfully") -> None:
+        """Save, and wait until the answer is there whole: leaving earlier would abort it."""
         self.page.get_by_role("button", name="Save", exact=True).click()
+        expect(self.page.locator(".messagelist, .errornote")).to_contain_text(said)
+        self.page.wait_for_load_state()
 
 
 @pytest.fixture
@@ -130,12 +133,11 @@ def register_provider(visitor: Visitor) -> None:
     page.get_by_role("button", name=re.compile("Add another Own")).click()
     page.locator("#id_client-0-client_id").fill("gateway")
     page.locator("#id_client-0-secret_0").fill("a-secret-of-the-gateway")
-    visitor.save()
+    visitor.save("Please correct")
     expect(page.locator(".field-issuer .errorlist")).to_contain_text("use https")
     page.get_by_label("Issuer").fill("https://id.example.org")
     page.locator("#id_client-0-secret_0").fill("a-secret-of-the-gateway")
     visitor.save()
-    expect(page.get_by_text("was added successfully")).to_be_visible()
     page.get_by_role("link", name="acme", exact=True).first.click()
     expect(page.get_by_text("stored: yes")).to_be_visible()
     expect(page.locator("#id_client-0-secret_0")).to_have_value("")
@@ -171,7 +173,7 @@ def attach_jwt(visitor: Visitor) -> None:
     page.get_by_role("link", name="orders", exact=True).first.click()
     page.get_by_role("link", name="Attach a policy").click()
     page.get_by_role("link", name=re.compile("Requires a token")).click()
-    visitor.save()
+    visitor.save("Please correct")
     expect(page.locator(".field-config_providers .errorlist")).to_be_visible()
     page.get_by_label("acme").check()
     page.get_by_label("Scopes:", exact=True).fill("read")

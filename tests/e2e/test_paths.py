@@ -125,6 +125,41 @@ def test_P4_whatever_reaches_the_upstream_was_authorised_for_that_path(
 
 
 @pytest.mark.parametrize(
+    "target",
+    [
+        "/shop/items/a%2fb",
+        "/shop/items/a%5Cb",
+        "/shop/items/a\\b",
+        "/shop/items/%00",
+        "/shop/items/%0a",
+        "/shop/items/%7f",
+        "/shop//items",
+        "//shop/items",
+        "/shop/items/..;x/a",
+        "/shop/items/;x/a",
+        "/shop/items/%ff",
+        "/shop/items/%c0%af",
+        "/shop/items/%",
+        "/shop/items/%4",
+        "/shop/items/%zz",
+        "/shop/items#a",
+        "/shop/items?a#b",
+        "/shop/items/\xe9",
+        "/shop/items/<a>",
+        "/../shop/items",
+        "/shop/../../shop/items",
+    ],
+)
+def test_P4_what_servers_are_known_to_read_differently_is_refused(
+    gateway: Gateway, upstream: Upstream, target: str
+) -> None:
+    upstream.clear()
+    answer = gateway.call("GET", target)
+    assert (answer.status, answer.code) == (400, "request_malformed")
+    assert upstream.counts()["heads"] == 0
+
+
+@pytest.mark.parametrize(
     ("asked", "sent"),
     [
         ("/shop/items", "/items"),
