@@ -116,7 +116,7 @@ class Upstream:
             except ConnectionStale:
                 if not replayable:
                     raise
-                replayable, fresh = False, True
+                fresh = True  # so it cannot be stale again
             except UpstreamError:
                 member.condition.failed(loop.time())
                 raise

@@ -6,6 +6,7 @@ import socket
 import pytest
 
 from apis.gateway import pool as pool_module
+from apis.gateway.pool import Pool
 from apis.gateway.upstream import UpstreamTimeout, UpstreamUnavailable, UpstreamUnreachable
 from apis.routing import Target
 from tests.apis.gateway import scripted
@@ -62,6 +63,9 @@ def test_connections_and_idle_ones_are_bounded(play, monkeypatch):
             results = await asyncio.gather(*calls, return_exceptions=True)
             assert sum(isinstance(result, UpstreamUnavailable) for result in results) == 4
             assert len(server.visits) == 5
+            await asyncio.wait(server.plays, return_when=asyncio.FIRST_COMPLETED)
+            while sum(play.done() for play in server.plays) < 3:  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
             await asyncio.gather(call(upstream), call(upstream))
             assert len(server.visits) == 5
 
@@ -116,6 +120,25 @@ def test_connect_timeout_bounds_one_attempt():
                 sock.close()
 
     scripted.play(scene(), SkippingLoop)
+
+
+def test_a_connection_that_is_closed_at_once_is_unreachable(play, monkeypatch):
+    made = Pool._open_one
+
+    async def made_and_closed(pool, loop):
+        connection = await made(pool, loop)
+        connection.data_received(b"421 too many connections\r\n")
+        return connection
+
+    monkeypatch.setattr(Pool, "_open_one", made_and_closed)
+
+    async def scene():
+        async with serving(answering(OK)) as server, calling(server) as upstream:
+            with pytest.raises(UpstreamUnreachable):
+                await call(upstream)
+            assert server.heads == []
+
+    play(scene())
 
 
 def test_P10_a_server_that_speaks_first_is_not_used(play):

@@ -55,20 +55,22 @@ def test_P10_a_connection_with_bytes_left_over_is_not_used_again(play, answer):
     play(scene())
 
 
+@pytest.mark.parametrize("answer", [OK, b"HTTP/1.1 204 No Content\r\n\r\n"])
 @pytest.mark.parametrize(
     "unasked", [b"H", b"\r\n", b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\npoison"]
 )
-def test_P10_unasked_bytes_on_an_idle_connection_end_it(play, unasked):
+def test_P10_unasked_bytes_on_an_idle_connection_end_it(play, unasked, answer):
     async def scene():
         sent = asyncio.Event()
 
         async def script(visit: Visit) -> None:
             await visit.head()
-            visit.send(OK)
             if len(server.visits) == 1:
+                visit.send(answer)
                 await sent.wait()
                 visit.send(unasked)
                 assert await visit.rest() == b""
+            visit.send(OK)
 
         async with serving(script) as server, calling(server) as upstream:
             await call(upstream)
@@ -185,6 +187,7 @@ class StillTransport:
     """A transport that only notes how it ended."""
 
     aborted = False
+    reading = True
 
     def write(self, data: bytes) -> None:
         pass
@@ -196,9 +199,10 @@ class StillTransport:
         return self.aborted
 
     def pause_reading(self) -> None:
-        pass
+        self.reading = False
 
-    resume_reading = pause_reading
+    def resume_reading(self) -> None:
+        self.reading = True
 
     def abort(self) -> None:
         self.aborted = True
@@ -245,6 +249,54 @@ def test_P10_a_call_cancelled_as_its_answer_arrives_leaves_nothing_under_way(ans
         connection.connection_lost(None)
 
     scripted.play(scene())
+
+
+def test_a_connection_that_was_paused_is_read_again_when_it_is_kept():
+    async def scene():
+        home, transport = Home(), StillTransport()
+        connection = UpstreamConnection(home, UpstreamSpec(()), asyncio.get_running_loop())
+        connection.connection_made(transport)
+        request = UpstreamRequest("GET", "/", None, b"")
+        task = asyncio.ensure_future(
+            connection.send(request, b"", None, NEVER, scripted.no_interim)
+        )
+        await asyncio.sleep(0)
+        connection.data_received(
+            b"HTTP/1.1 200 OK\r\ncontent-length: 300001\r\n\r\n" + b"x" * 300_000
+        )
+        assert not transport.reading
+        connection.data_received(b"x")  # TLS may still hold some
+        assert home.kept == [connection]
+        assert transport.reading
+        assert len(await content_of(await task)) == 300_001
+        connection.connection_lost(None)
+
+    scripted.play(scene())
+
+
+def test_giving_up_an_answer_that_was_read_harms_no_later_one(play):
+    async def scene():
+        go = asyncio.Event()
+
+        async def script(visit: Visit) -> None:
+            await visit.head()
+            visit.send(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nha")
+            await go.wait()
+            visit.send(b"lf")
+            await visit.head()
+            visit.send(OK)
+
+        async with serving(script) as server, calling(server) as upstream:
+            first = await call(upstream)
+            go.set()
+            assert await content_of(first) == b"half"
+            second = asyncio.ensure_future(call(upstream))
+            await asyncio.sleep(0)
+            first.abort()
+            assert (await second).content == b"ok"
+            assert len(server.visits) == 1
+
+    play(scene())
 
 
 def test_P13_a_trailer_is_dropped_and_reaches_no_other_message(play):

@@ -134,7 +134,12 @@ def test_P9_nothing_is_read_before_there_is_a_peer(play):
 
         async with serving(script) as server, calling(server) as upstream:
             response = await call(upstream, upgrade=b"websocket")
-            await asyncio.sleep(0.05)
+            transport = server.visits[0].writer.transport
+            waiting = -1
+            while waiting != transport.get_write_buffer_size():  # until it stands still
+                waiting = transport.get_write_buffer_size()
+                await asyncio.sleep(0.05)
+            assert waiting > 0
             assert not taken.is_set()
             peer = Peer()
             response.tunnel(peer)
@@ -205,5 +210,22 @@ def test_a_silent_tunnel_ends_after_idle_timeout():
             loop.call_later(15, end.write, b"y")
             await peer.closed.wait()
             assert 22.5 <= loop.time() - began <= 27.5
+
+    scripted.play(scene(), SkippingLoop)
+
+
+def test_an_upstream_that_takes_nothing_cannot_hold_a_closed_tunnel():
+    async def script(visit: Visit) -> None:
+        await visit.head()
+        visit.send(SWITCH)
+        await asyncio.sleep(60)
+        assert len(await visit.rest()) < 30_000_000
+
+    async def scene():
+        async with serving(script) as server, calling(server, write_timeout=5.0) as upstream:
+            end = (await call(upstream, upgrade=b"websocket")).tunnel(Peer())
+            end.write(b"x" * 30_000_000)
+            end.close()
+            await server.done()
 
     scripted.play(scene(), SkippingLoop)

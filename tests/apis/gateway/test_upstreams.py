@@ -10,7 +10,16 @@ from apis.gateway.balance import Upstreams
 from apis.gateway.upstream import UpstreamUnreachable
 from apis.routing import Health, Target, Tls, UpstreamSpec
 from tests.apis.gateway import scripted
-from tests.apis.gateway.scripted import LOOPBACK, OK, Visit, call, content_of, serving
+from tests.apis.gateway.scripted import (
+    LOOPBACK,
+    OK,
+    SkippingLoop,
+    Visit,
+    answering,
+    call,
+    content_of,
+    serving,
+)
 
 
 def test_equal_specs_share_one_upstream_whichever_thread_asks():
@@ -103,3 +112,21 @@ def test_a_spec_that_cannot_be_used_says_so():
     ):
         with pytest.raises(ValueError, match=r"."):
             upstreams.carrier(spec)
+
+
+def test_a_retired_upstream_checks_no_health_any_more():
+    async def scene():
+        upstreams = Upstreams()
+        async with serving(answering(OK)) as server:
+            spec = UpstreamSpec(
+                (scripted.target(server),), private_networks=LOOPBACK, health=Health("/healthz", 1)
+            )
+            await call(upstreams.carrier(spec))
+            await asyncio.sleep(3.5)
+            upstreams.retain([])
+            checks = len(server.heads)
+            assert checks > 3
+            await asyncio.sleep(10)
+            assert len(server.heads) == checks
+
+    scripted.play(scene(), SkippingLoop)
