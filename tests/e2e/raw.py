@@ -3,6 +3,7 @@
 import json
 import socket
 import ssl
+import struct
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping
@@ -71,6 +72,11 @@ class Client:
         self.close()
 
     def close(self) -> None:
+        self.socket.close()
+
+    def reset(self) -> None:
+        """End the connection with a reset instead of an orderly close."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.socket.close()
 
     def send(self, data: bytes, method: str | None = None) -> None:
