@@ -1,7 +1,7 @@
 """The reader of answers, from bytes: every rule of framing, every bound."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apis.gateway.upstream import UpstreamInvalid
@@ -49,6 +49,7 @@ ANSWERS = {
 
 
 @pytest.mark.parametrize("name", ANSWERS)
+@settings(deadline=None)  # the machine may be busy
 @given(data=st.data())
 def test_P3_how_an_answer_is_cut_into_pieces_changes_nothing(name, data):
     answer = ANSWERS[name]
@@ -58,6 +59,7 @@ def test_P3_how_an_answer_is_cut_into_pieces_changes_nothing(name, data):
     assert outcome(pieces) == outcome([answer])
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.binary(max_size=300), st.sampled_from(["GET", "HEAD"]))
 def test_P13_any_bytes_are_an_answer_or_invalid(noise, method):
     for answer in (noise, b"HTTP/1.1 200 OK\r\n" + noise, ANSWERS["chunked"][:50] + noise):
