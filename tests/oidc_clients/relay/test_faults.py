@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.e2e.servers import until
 from tests.oidc_clients.relay.conftest import RelayConsole
 from tests.oidc_clients.relay.faults import GIBIBYTE, Faults
 
@@ -30,7 +31,7 @@ def test_an_unusable_answer_is_503(console: RelayConsole, name: str) -> None:
     }
     assert int(reply.headers["retry-after"]) > 0
     assert reply.headers["cache-control"] == "no-store"
-    assert f"provider {name}: " in console.log
+    until(lambda: f"provider {name}: " in console.log, 20, "a line in the log")
 
 
 @pytest.mark.parametrize("name", ["slow", "drip"])

@@ -9,6 +9,7 @@ import jwt
 import pytest
 
 from demo.provider import ProviderServer
+from tests.e2e.servers import until
 from tests.oidc_clients.relay.conftest import OWN_SECRET
 
 PERSON = {"grant_type": "password", "username": "demo", "password": "demo-password"}
@@ -168,7 +169,7 @@ def test_a_refused_own_client_is_the_operators_fault(console):
     reply = console.token("wrong-secret", PERSON)
     assert reply.status == 503
     assert (reply.json["error"], reply.json["code"]) == ("temporarily_unavailable", "misconfigured")
-    assert "the provider refuses the gateway's client" in console.log
+    until(lambda: "refuses the gateway's client" in console.log, 20, "a line in the log")
 
 
 @pytest.mark.parametrize("name", ["off", "unknown", "Demo"])
