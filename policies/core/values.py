@@ -8,7 +8,7 @@ Rules of this file:
    treats anything else as a defect and fails closed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -73,12 +73,16 @@ class Request:
     upgrade: bool = False
 
 
+_MAX_NOTES = 64
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """Who is calling, as proven by one credential.
 
     ``key`` is what limits count by: stable for one subject of one issuer, and unable to
-    collide with another's because its parts are length-prefixed.
+    collide with another's because its parts are length-prefixed. One object serves every call
+    with the same credential, so what a policy makes of it alone is made once (``prepared``).
     """
 
     kind: str
@@ -90,10 +94,23 @@ class Identity:
     audiences: frozenset[str] = frozenset()
     claims: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     key: str = field(init=False, default="", repr=False)
+    _notes: dict[str, Any] = field(init=False, default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         parts = (self.kind, self.issuer, self.subject)
         object.__setattr__(self, "key", "".join(f"{len(part)}:{part}" for part in parts))
+
+    def prepared(self, name: str, make: Callable[["Identity"], Any]) -> Any:
+        """``make(self)``, remembered under ``name``, which must say all that ``make`` depends on.
+
+        Names outlive a change of the configuration, so their number is bounded.
+        """
+        value = self._notes.get(name)
+        if value is None:
+            if len(self._notes) >= _MAX_NOTES:
+                self._notes.clear()
+            value = self._notes[name] = make(self)
+        return value
 
 
 ANONYMOUS = Identity(kind="public", subject="")

@@ -17,6 +17,7 @@ from policies.core.phase import Phase
 from policies.core.policy import Policy
 from policies.core.services import Services
 from policies.core.values import PASS, Call, Decision, Deny, Identity
+from policies.core.values import Field as HeaderField
 
 _MAX_VALUE = 4096  # bytes
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")  # "_" could fold to "-" upstream
@@ -76,19 +77,29 @@ class ForwardIdentity(Policy):
         self.passes = frozenset([b"authorization"] if config.authorization == "pass" else [])
         if len(self.sets) < len(self._lines):
             raise ValueError("headers: the same header is named twice")
+        self._name = f"{self.kind} {self._lines!r}"
 
     def check(self, call: Call) -> Decision:
         identity = call.identity
         if identity is None:
             return PASS
+        told = identity.prepared(self._name, self._tell)
+        if isinstance(told, Deny):
+            return told
+        call.upstream_fields += told
+        return PASS
+
+    def _tell(self, identity: Identity) -> tuple[HeaderField, ...] | Deny:
+        """The lines that tell who this is, or why they cannot be written."""
+        lines = []
         for name, claim in self._lines:
             value = _text(identity, claim)
             if value is None:
                 continue
             if not _fits(value):
                 return Deny("claim_refused", f"The claim {claim!r} cannot be told to the upstream.")
-            call.upstream_fields.append((name, value.encode()))
-        return PASS
+            lines.append((name, value.encode()))
+        return tuple(lines)
 
     def describe(self, call: Call) -> str:
         told = [name.decode() for name, _ in call.upstream_fields if name in self.sets]
