@@ -71,6 +71,7 @@ class Http1Protocol(asyncio.Protocol):
         self._broken: Deny | None = None  # nothing further can be interpreted
         self._ended = False  # no further request is served
         self._discarding = False
+        self._divert: Callable[[bytes], None] | None = None  # who takes bytes that are not parsed
         self._paused = False
         self._head_timed = False  # the head being parsed has its deadline
         self._on_deadline: Callable[[], None] = self._close
@@ -120,28 +121,33 @@ class Http1Protocol(asyncio.Protocol):
     # Bytes from the client
 
     def data_received(self, data: bytes) -> None:
-        if self._tunnel is not None:
-            self._tunnel.received(data)
-            return
-        if self._discarding or self._broken is not None:
-            return
-        if self._early is not None:
-            self._early += data
+        if self._divert is not None:
+            self._divert(data)
             return
         self._unparsed += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             self._early = data[upgrade.args[0] :]
+            self._divert = self._keep_early
             self._ended = True
         except httptools.HttpParserError:
             self._break(malformed("The request is not well-formed HTTP/1.1."))
         if self._unparsed > self.limits.header_bytes:
             self._break(too_large("The request's header section is too large."))
-        if self._queue or self._message is not _NOTHING or self._paused:
+        if self._message is not _NOTHING or self._serving is not None or len(self._queue) > 1:
             self._after_parsing()
+        elif self._early is not None or self._paused:
+            self._schedule_reading()
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+    def _discard(self, data: bytes) -> None:
+        """Nothing that still comes is interpreted."""
+
+    def _keep_early(self, data: bytes) -> None:
+        """Bytes behind an upgrade request; reading is paused, so that is one read at most."""
+        self._early = (self._early or b"") + data
 
     def on_message_begin(self) -> None:
         self._message = Message()
@@ -191,6 +197,7 @@ class Http1Protocol(asyncio.Protocol):
         if self._broken is not None:
             return
         self._broken = deny
+        self._divert = self._discard
         if self._message.has_head:
             self._message.body.fail(BodyRefused(deny))
 
@@ -199,33 +206,32 @@ class Http1Protocol(asyncio.Protocol):
     async def _serve(self) -> None:
         """Serve request after request until the connection ends."""
         try:
-            while await self._next_arrived():
-                if not await self._serve_one(self._queue.popleft()):
+            while True:
+                while not self._queue:
+                    if self._broken is not None or self._ended:
+                        self._nothing_more()
+                        return
+                    self._waiter = self._loop.create_future()
+                    await self._waiter
+                exchange = self._begin(self._queue.popleft())
+                if exchange is None:
                     return
-                self._serving = None
-                if self._message is _NOTHING:
-                    self._wait_for(self.limits.idle_timeout, self._close)
-                if self._paused:
-                    self._schedule_reading()
+                await handle(self.gateway, exchange)
+                if not self._conclude(exchange):
+                    return
         except asyncio.CancelledError:
             self.transport.abort()
             raise
 
-    async def _next_arrived(self) -> bool:
-        """Wait for a request; False when none will come any more."""
-        while not self._queue:
-            if self._broken is not None:
-                self._refuse(self._broken)
-                return False
-            if self._ended:
-                self.transport.close()
-                return False
-            self._waiter = self._loop.create_future()
-            await self._waiter
-        return True
+    def _nothing_more(self) -> None:
+        """Every request was served, and none will come any more."""
+        if self._broken is not None:
+            self._refuse(self._broken)
+        else:
+            self.transport.close()
 
-    async def _serve_one(self, message: Message) -> bool:
-        """True when the connection can carry another request."""
+    def _begin(self, message: Message) -> Http1Exchange | None:
+        """The next exchange; None when the message is no request, and was refused."""
         gateway = self.gateway
         request = make_request(
             message, self.peer, self.limits, gateway.trusted_proxies, gateway.request_id()
@@ -233,22 +239,31 @@ class Http1Protocol(asyncio.Protocol):
         self._head_timed = False
         if isinstance(request, Deny):
             self._refuse(request, message.method)
-            return False
+            return None
         body = message.body
         http11 = message.version == "1.1"
         if body.ended:
             self.deadline = NEVER
         else:
             self._expect_body(body, http11 and b"expect" in request.headers)
-        exchange = Http1Exchange(self, request, body, http11 and message.keep_alive, http11)
         body.length = request.body_length
+        exchange = Http1Exchange(self, request, body, http11 and message.keep_alive, http11)
         self._serving = exchange
-        await handle(gateway, exchange)
+        return exchange
+
+    def _conclude(self, exchange: Http1Exchange) -> bool:
+        """After an answer; True when the connection can carry another request."""
         if self._tunnel is not None:
             return False
-        if exchange.close or not body.ended:
-            self._end(everything_read=body.ended and self._broken is None)
+        read = exchange.body.ended
+        if exchange.close or not read:
+            self._end(everything_read=read and self._broken is None)
             return False
+        self._serving = None
+        if self._message is _NOTHING:
+            self._wait_for(self.limits.idle_timeout, self._close)
+        if self._paused:
+            self._schedule_reading()
         return True
 
     def must_close(self, body: RequestBody) -> bool:
@@ -281,6 +296,7 @@ class Http1Protocol(asyncio.Protocol):
             self.transport.close()
             return
         self._discarding = True
+        self._divert = self._discard
         self._early = None
         self._pause(False)
         if self.transport.can_write_eof():
@@ -351,6 +367,7 @@ class Http1Protocol(asyncio.Protocol):
         """The connection carries another protocol's bytes from now on."""
         self.deadline = NEVER
         self._tunnel = ClientEnd(self.transport, self._early or b"")
+        self._divert = self._tunnel.received
         return self._tunnel
 
     def _schedule_reading(self) -> None:

@@ -98,8 +98,11 @@ def make_request(
     length = 0 if message.body is NO_BODY else _body_length(message)
     if isinstance(length, Deny):
         return length
+    target = message.target
     try:
-        path, query = split_target(origin_form(message.target, host))
+        if not target.startswith(b"/"):
+            target = origin_form(target, host)
+        path, query = split_target(target) if b"?" in target else (target, None)
         request = Request(
             method,
             host_name(host),
