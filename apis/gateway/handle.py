@@ -25,7 +25,7 @@ from apis.live import Live
 from apis.routing import NotMatched, Route
 from policies.core.chain import Chain
 from policies.core.policy import BodyWatch
-from policies.core.values import Answer, Call, Deny, Field, Pass, Request
+from policies.core.values import PASS, Answer, Call, Decision, Deny, Field, Request
 
 logger = logging.getLogger(__name__)
 
@@ -107,21 +107,36 @@ async def _serve(gateway: Gateway, exchange: Exchange, call: Call) -> Outcome:
         return _refuse(exchange, call, route)
     call.route = route.name
     refusal = standing_refusal(request, route)
-    if refusal is not None:
-        return _refuse(exchange, call, refusal)
-    chain = cast(Chain, route.chain)
+    chain = route.chain
+    if refusal is not None or chain is None:
+        return _refuse(exchange, call, refusal or _NOT_READY)
     decision = await chain.run(call)
-    if not isinstance(decision, Pass):
+    if decision is not PASS:
         return _settle(exchange, call, decision, chain)
     if has_looped(gateway, request):
         return _refuse(exchange, call, LOOP, chain)
+    body = exchange.body if request.body_length != 0 else None
+    if body is not None and (watches := chain.watch(call)):
+        body = _WatchedBody(body, watches)
+    outgoing = upstream_request(gateway, call, route)
     try:
-        return await _carry(gateway, exchange, call, route, chain)
+        response = await cast(Upstream, route.carrier).send(outgoing, body, exchange.inform)
     except BodyRefused as refused:
         return _refuse(exchange, call, refused.deny, chain)
     except UpstreamError as error:
         logger.info("request %s on %r: %s: %s", request.id, route.name, error.code, error)
         return _refuse(exchange, call, Deny(error.code, _UPSTREAM_DETAIL[error.code]), chain)
+    try:
+        fields = chain.edit(call, response.status, headers.answer_fields(response.fields))
+        fields += call.response_fields
+        fields.append((b"x-request-id", request.id.encode()))
+        if response.content is None:
+            return await _stream(exchange, call, response, fields)
+        exchange.respond(response.status, fields, response.content, response.length)
+    except BaseException:
+        response.abort()
+        raise
+    return Outcome(response.status)
 
 
 def find_route(gateway: Gateway, request: Request) -> Route | Deny:
@@ -146,40 +161,16 @@ def has_looped(gateway: Gateway, request: Request) -> bool:
     return via is not None and gateway.via in via
 
 
-async def _carry(
-    gateway: Gateway, exchange: Exchange, call: Call, route: Route, chain: Chain
+async def _stream(
+    exchange: Exchange, call: Call, response: UpstreamResponse, fields: list[Field]
 ) -> Outcome:
-    """Send the call upstream and its answer back."""
-    watches = chain.watch(call)
-    body: Body | None = exchange.body if exchange.body.length != 0 else None
-    if body is not None and watches:
-        body = _WatchedBody(body, watches)
-    response = await cast(Upstream, route.carrier).send(
-        upstream_request(gateway, call, route), body, exchange.inform
-    )
-    try:
-        return await _answer(exchange, call, chain, response)
-    except BaseException:
-        response.abort()
-        raise
-
-
-async def _answer(
-    exchange: Exchange, call: Call, chain: Chain, response: UpstreamResponse
-) -> Outcome:
+    """Hand on an answer whose content is still on its way, or a tunnel."""
     status = response.status
-    fields = chain.edit(call, status, headers.answer_fields(response.fields))
-    fields += call.response_fields
-    fields.append((b"x-request-id", call.request.id.encode()))
-    if status == 101:
-        await carry_tunnel(exchange, response, fields)
-        return Outcome(status)
-    content = response.content
-    if content is not None:
-        exchange.respond(status, fields, content, response.length)
-        return Outcome(status)
-    exchange.start(status, fields, response.length)
     try:
+        if status == 101:
+            await carry_tunnel(exchange, response, fields)
+            return Outcome(status)
+        exchange.start(status, fields, response.length)
         while chunk := await response.read():
             await exchange.write(chunk)
     except UpstreamError as error:
@@ -225,11 +216,15 @@ def _unmatched(result: NotMatched) -> Deny:
     return _NOT_FOUND if result.host_known else _HOST_REFUSED
 
 
-def _settle(exchange: Exchange, call: Call, decision: Deny | Answer, chain: Chain) -> Outcome:
-    if isinstance(decision, Deny):
-        return _refuse(exchange, call, decision, chain)
-    fields = chain.edit(call, decision.status, list(decision.fields))
-    return _say(exchange, call, Outcome(decision.status), fields, decision.body)
+def _settle(exchange: Exchange, call: Call, decision: Decision, chain: Chain) -> Outcome:
+    """What a decision other than PASS means for the client."""
+    match decision:
+        case Deny():
+            return _refuse(exchange, call, decision, chain)
+        case Answer(status, answer, content):
+            fields = chain.edit(call, status, list(answer))
+            return _say(exchange, call, Outcome(status), fields, content)
+    raise TypeError("a chain that passed has nothing to settle")
 
 
 def _refuse(exchange: Exchange, call: Call, deny: Deny, chain: Chain | None = None) -> Outcome:
