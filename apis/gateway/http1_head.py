@@ -1,8 +1,8 @@
 """From a parsed head to a ``Request``, or to the refusal of what llhttp lets pass.
 
-llhttp (strict) refuses bare LF, obs-fold, CL with TE, differing or malformed lengths and
-malformed chunks. This file refuses the rest: the host rules, ``_`` in names, control bytes in
-values, other transfer codings, methods and versions that are not ours, and what is too large.
+llhttp (strict) refuses bare LF, obs-fold, control bytes in values, CL with TE, differing or
+malformed lengths and malformed chunks. This file refuses the rest: the host rules, ``_`` in
+names, other transfer codings, methods and versions that are not ours, and what is too large.
 """
 
 from typing import NamedTuple
@@ -67,8 +67,6 @@ _METHODS = {
 }  # fmt: skip
 _ALLOW: Field = (b"allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
 _LENGTH_DIGITS = 18  # of Content-Length: an exabyte
-# Visible characters, space, tab and obs-text (RFC 9110 5.5).
-_VALUE_BYTES = bytes([0x09, *range(0x20, 0x7F), *range(0x80, 0x100)])
 
 
 def malformed(detail: str) -> Deny:
@@ -139,8 +137,6 @@ def _check_head(message: Message, limits: Limits) -> Deny | None:
     if 0x5F in message.headers.names:
         # Many servers fold _ and - into one, so such a name could pose as a reserved one.
         return malformed("Header names with an underscore are not accepted.")
-    if b"".join([value for _, value in fields]).translate(None, _VALUE_BYTES):
-        return malformed("A header value holds control characters.")
     if message.headers.get(b"expect", b"100-continue").lower() != b"100-continue":
         return malformed("The only expectation accepted is 100-continue.")
     return None

@@ -15,12 +15,14 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHt
 
 from apis.gateway.exchange import ClientGone, ClientTunnel
 from apis.gateway.handle import Gateway, handle
-from apis.gateway.http1_head import Message, Peer, make_request
+from apis.gateway.http1_head import Message, Peer, make_request, malformed
 from apis.gateway.render import render
 from apis.gateway.request_body import RequestBody
 from policies.core.values import Deny, Field, Headers, Request
 
 _CHUNK = 64 * 1024
+# Visible characters, space, tab and obs-text.
+_VALUE_BYTES = bytes([0x09, *range(0x20, 0x7F), *range(0x80, 0x100)])
 _AHEAD = 4  # chunks of an answer that may wait for the client
 
 View = Callable[..., Any]
@@ -41,7 +43,9 @@ async def _serve(gateway: Gateway, incoming: ASGIRequest) -> HttpResponseBase:
     message = _message(incoming, body)
     peer = Peer(incoming.scope["client"][0], incoming.scope["scheme"] == "https", None)
     request_id = gateway.request_id()
-    request = make_request(message, peer, gateway.limits, gateway.trusted_proxies, request_id)
+    request = _refused_values(message) or make_request(
+        message, peer, gateway.limits, gateway.trusted_proxies, request_id
+    )
     if isinstance(request, Deny):
         status, fields, content = render(request, request_id)
         gateway.observer.malformed(peer.address, status, request.code)
@@ -66,6 +70,13 @@ def _message(incoming: ASGIRequest, body: RequestBody) -> Message:
     if b"content-length" in message.headers or b"transfer-encoding" in message.headers:
         message.body = body
     return message
+
+
+def _refused_values(message: Message) -> Deny | None:
+    """What the door's parser refuses, and another server's may let pass (RFC 9110 5.5)."""
+    values = b"".join([value for _, value in message.headers.fields])
+    controls = values.translate(None, _VALUE_BYTES)
+    return malformed("A header value holds control characters.") if controls else None
 
 
 class _SpooledBody(RequestBody):
