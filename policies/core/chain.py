@@ -186,16 +186,20 @@ class Identify(Policy):
 
     async def check(self, call: Call) -> Decision:
         chosen: IdentityPolicy | None = None
+        credential = b""
         for policy in self._alternatives:
-            presented = policy.presents(call)
-            if presented is False:
+            found = policy.credential(call)
+            if found is None:
                 continue
-            if presented is not True:
-                return _refused(presented)
+            if not isinstance(found, bytes):
+                return _refused(found)
             if chosen is not None:
                 return _AMBIGUOUS
-            chosen = policy
-        identity = self._nothing_presented if chosen is None else await chosen.identify(call)
+            chosen, credential = policy, found
+        if chosen is None:
+            identity = self._nothing_presented
+        else:
+            identity = await chosen.identify(call, credential)
         if isinstance(identity, Identity):
             call.identity = identity
             return PASS
@@ -210,7 +214,7 @@ class Identify(Policy):
 
 
 def _refused(answer: object) -> Deny:
-    """What an identity policy says that is neither an identity nor ``True`` must refuse."""
+    """What an identity policy says that is neither a credential nor an identity must refuse."""
     if isinstance(answer, Deny):
         return answer
     raise TypeError(f"an identity policy returned {type(answer).__name__}")

@@ -64,8 +64,8 @@ class Policy:
 class IdentityPolicy(Policy, ABC):
     """A way to prove who is calling. Those of one route are alternatives.
 
-    ``presents`` says whether the call carries this kind's credential; the chain picks the
-    one alternative that is presented and refuses two. What carries the credential
+    ``credential`` finds this kind's credential in the call; the chain picks the one
+    alternative that is presented and refuses two. What carries the credential
     (``consumes``: lower-case header names, ``cookies``: cookie names) is not forwarded
     upstream unless the route says so.
     """
@@ -75,12 +75,15 @@ class IdentityPolicy(Policy, ABC):
     cookies: frozenset[str] = frozenset()
 
     @abstractmethod
-    def presents(self, call: Call) -> bool | Deny:
-        """Whether the call carries this credential; a Deny when it does so ambiguously."""
+    def credential(self, call: Call) -> bytes | Deny | None:
+        """The credential of this kind that the call carries, as it stands.
+
+        None when it carries none, a Deny when it carries several.
+        """
 
     @abstractmethod
-    async def identify(self, call: Call) -> Identity | Deny:
-        """The identity that the presented credential proves, or the refusal."""
+    async def identify(self, call: Call, credential: bytes) -> Identity | Deny:
+        """The identity that the credential proves, or the refusal."""
 
     @abstractmethod
     def missing(self) -> Deny | Identity:

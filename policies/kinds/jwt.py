@@ -157,6 +157,7 @@ class Jwt(IdentityPolicy):
         self._providers = config.providers
         self._header = config.header.lower().encode()
         self._scheme = config.scheme.lower().encode()
+        self._start = f"{config.scheme} ".encode() if config.scheme else b""
         self._cookie = config.cookie.encode() if config.cookie is not None else None
         self.consumes = frozenset((self._header,))
         self.cookies = frozenset((config.cookie,)) if config.cookie is not None else frozenset()
@@ -172,23 +173,29 @@ class Jwt(IdentityPolicy):
             fields=_challenge("insufficient_scope", scope=needed),
         )
 
-    def presents(self, call: Call) -> bool | Deny:
+    def credential(self, call: Call) -> bytes | Deny | None:
         headers = call.request.headers
-        found = 0
         value = headers.get(self._header)
+        token = None
         if value is not None:
             if headers.repeats and len(headers.all(self._header)) > 1:
                 return _AMBIGUOUS
-            found += self._after_scheme(value) is not None
+            if self._start and value.startswith(self._start):  # as nearly everybody writes it
+                token = value[len(self._start) :]
+            else:
+                token = self._after_scheme(value)
         if self._cookie is not None:
-            found += len(_cookie_values(headers, self._cookie))
+            found = _cookie_values(headers, self._cookie)
+            if len(found) + (token is not None) > 1:
+                return _AMBIGUOUS
+            token = found[0] if found else token
         query = call.request.query
-        if found and query is not None:
-            found += _holds_access_token(query)
-        return _AMBIGUOUS if found > 1 else found == 1
+        if token is not None and query is not None and _holds_access_token(query):
+            return _AMBIGUOUS
+        return token
 
-    async def identify(self, call: Call) -> Identity | Deny:
-        verdict = await self._verify(self._providers, self._token(call), call.now)
+    async def identify(self, call: Call, credential: bytes) -> Identity | Deny:
+        verdict = await self._verify(self._providers, credential, call.now)
         if isinstance(verdict, Deny):
             return _refused(verdict)
         if self._audiences and self._audiences.isdisjoint(verdict.audiences):
@@ -205,15 +212,6 @@ class Jwt(IdentityPolicy):
 
     def missing(self) -> Deny | Identity:
         return _MISSING
-
-    def _token(self, call: Call) -> bytes:
-        """The one token that ``presents`` found."""
-        headers = call.request.headers
-        value = headers.get(self._header)
-        token = self._after_scheme(value) if value is not None else None
-        if token is None and self._cookie is not None:
-            token = _cookie_values(headers, self._cookie)[0]
-        return token or b""
 
     def _after_scheme(self, value: bytes) -> bytes | None:
         """What follows the scheme and exactly one space; None for another scheme.

@@ -14,10 +14,10 @@ class Public(IdentityPolicy):
     kind = "public"
     summary = "Anyone may call the route, without credentials."
 
-    def presents(self, call: Call) -> bool | Deny:
-        return False
+    def credential(self, call: Call) -> bytes | Deny | None:
+        return None
 
-    async def identify(self, call: Call) -> Identity | Deny:
+    async def identify(self, call: Call, credential: bytes) -> Identity | Deny:
         return ANONYMOUS
 
     def missing(self) -> Deny | Identity:

@@ -44,10 +44,10 @@ class Anyone(IdentityPolicy):
     def __init__(self) -> None:
         pass
 
-    def presents(self, call: Call) -> bool:
-        return False
+    def credential(self, call: Call) -> bytes | Deny | None:
+        return None
 
-    async def identify(self, call: Call) -> Identity | Deny:
+    async def identify(self, call: Call, credential: bytes) -> Identity | Deny:
         return ANONYMOUS
 
     def missing(self) -> Identity:

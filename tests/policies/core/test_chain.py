@@ -57,10 +57,10 @@ class Credential(IdentityPolicy):
         self.header, self.proves, self._missing = header, proves, missing
         self.asked = 0
 
-    def presents(self, call: Call) -> bool | Deny:
-        return self.header in call.request.headers
+    def credential(self, call: Call) -> bytes | Deny | None:
+        return call.request.headers.get(self.header)
 
-    async def identify(self, call: Call) -> Identity | Deny:
+    async def identify(self, call: Call, credential: bytes) -> Identity | Deny:
         self.asked += 1
         if isinstance(self.proves, BaseException):
             raise self.proves
@@ -235,13 +235,11 @@ def test_F4_an_identity_policy_that_proves_no_identity_lets_nobody_in(
     assert (call.identity, later.ran) == (None, [])
 
 
-@pytest.mark.parametrize("presents", [None, PASS, ALICE, 1])
-def test_F4_what_is_no_answer_to_whether_it_is_presented_lets_nobody_in(
-    make_call: Any, presents: Any
-) -> None:
+@pytest.mark.parametrize("found", [True, PASS, ALICE, 1])
+def test_F4_what_is_no_credential_lets_nobody_in(make_call: Any, found: Any) -> None:
     class Odd(Credential):
-        def presents(self, call: Call) -> bool | Deny:
-            return presents
+        def credential(self, call: Call) -> bytes | Deny | None:
+            return found
 
     with pytest.raises(TypeError, match="an identity policy returned"):
         run(chain_of([Odd(b"a")]), make_call())
@@ -287,7 +285,7 @@ def test_B2_two_credentials_are_ambiguous_and_neither_is_looked_at(make_call: An
 
 def test_B2_a_credential_that_is_ambiguous_in_itself_is_refused(make_call: Any) -> None:
     class Twice(Credential):
-        def presents(self, call: Call) -> bool | Deny:
+        def credential(self, call: Call) -> bytes | Deny | None:
             return Deny("credentials_ambiguous", "Two of them.")
 
     refused = run(chain_of([Twice(b"a")]), make_call())
