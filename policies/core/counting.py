@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
-from policies.core.values import Call
+from policies.core.values import Call, Identity
 
 _FIELD_NAME = re.compile(r"[!#$%&'*+.^`|~0-9A-Za-z-]{1,128}")  # a token, without "_"
 _CLAIM_NAME = re.compile(r"[^\x00-\x1f]{1,128}")
@@ -64,6 +64,10 @@ def _identity(call: Call) -> str:
     identity = call.identity
     if identity is None or identity.kind == "public":
         return _address(call)
+    return str(identity.prepared("counted by identity", _counted))
+
+
+def _counted(identity: Identity) -> str:
     return _bounded(f"identity:{identity.key}")
 
 
