@@ -25,10 +25,10 @@ from oidc_clients.provider import ProviderSpec
 from oidc_clients.specs import provider_spec
 from oidc_clients.stored_keys import stored_sets
 from oidc_clients.tokens import ProviderTokens
-from policies.core.chain import Attached, compile_chain
+from policies.core.chain import Attached, Reported, compile_chain
 from policies.core.config import PolicyConfig, Problem, location
 from policies.core.services import Services, State
-from policies.core.values import Call, Deny
+from policies.core.values import Call
 from policies.kinds.public import Public
 from policies.secrets import Keyring, SecretUnreadable
 from policies.stores.memory import MemoryState
@@ -144,8 +144,8 @@ class World:
             "name": pseudonym(environment),
         }
 
-    def _on_report(self, name: str, call: Call, deny: Deny) -> None:
-        self.observer.reported(name, call, deny.code)
+    def _on_report(self, name: str, call: Call, would: Reported) -> None:
+        self.observer.reported(name, call, would.code)
 
     def _auth_route(self, services: Services) -> Route:
         """The built-in way to the console process's private listener."""
