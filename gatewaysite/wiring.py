@@ -136,8 +136,14 @@ class World:
             "limits": Limits(
                 header_bytes=environment.max_header_bytes,
                 header_count=environment.max_headers,
+                # a head that is no longer than a line may be is not looked at line by line
+                line_bytes=min(environment.max_line_bytes, environment.max_header_bytes),
                 header_timeout=environment.header_timeout,
                 idle_timeout=environment.idle_timeout,
+                body_timeout=environment.body_timeout,
+                body_rate=environment.body_rate,
+                send_timeout=environment.send_timeout,
+                pipelined=environment.max_pipelined,
                 connections=environment.max_connections,
             ),
             "trusted_proxies": [ip_network(text) for text in environment.trusted_proxies],

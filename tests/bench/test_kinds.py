@@ -33,7 +33,6 @@ def test_a_kind_without_a_sample_stops_the_measurement(
 def test_a_sample_passes_and_is_measured(world: World, kind: str) -> None:
     cost = asyncio.run(measure(kind, world, runs=1, seconds=0.001))
     assert cost.kind == kind
-    assert cost.micros < 10_000
     assert cost.about
 
 
