@@ -117,6 +117,7 @@ class Chain:
         "_editors",
         "_sealers",
         "_steps",
+        "_too_large",
         "_watchers",
         "answers_preflight",
         "body_bound",
@@ -148,6 +149,9 @@ class Chain:
         )
         bounds = [i.policy.body_bound for i in ordered if i.mode == "enforce"]
         self.body_bound = min((b for b in bounds if b is not None), default=HELD_BODY)
+        self._too_large = Deny(
+            "body_too_large", f"The body may hold at most {self.body_bound} bytes to be examined."
+        )
         if self._body_holders and self.body_bound > MAX_HELD_BODY:
             name = self._body_holders[0].name
             raise ChainError(
@@ -201,6 +205,14 @@ class Chain:
                 if ended is not None:
                     return ended
         return PASS
+
+    def unseen_body(self, call: Call, holders: Sequence[Attached]) -> Deny | None:
+        """Why a body is not forwarded of which more would have to be held than may be."""
+        for item in holders:
+            if item.mode == "enforce":
+                return self._too_large
+            self.on_report(item.name, call, self._too_large)
+        return None
 
     async def explain_body(self, call: Call, content: bytes) -> list[Verdict]:
         """The verdict of every policy that must see the whole body, as ``explain`` gives them."""

@@ -268,9 +268,13 @@ def test_in_report_mode_the_call_passes_unchanged_and_is_counted_and_logged(
     logged = gateway.logged(answer.get("x-request-id"))
     assert sorted(logged["reported"]) == sorted(f"{name}: {code}" for name, code in would.items())
     assert "code" not in logged
+    large = b'{"a":"%b"}' % (b"x" * 1_200_000)
+    assert gateway.call("POST", "/watched/large", JSON, large).status == 200
+    assert upstream.seen()[1].length == len(large)
     preflight = {"Origin": "https://a.example", "Access-Control-Request-Method": "PUT"}
     assert gateway.call("OPTIONS", "/watched/a", preflight).status == 200
     route = "watched ANY /{rest*}"
-    expected = {(route, "cors", "preflight"), *((route, *item) for item in would.items())}
+    expected = {(route, *item) for item in would.items()}
+    expected |= {(route, "cors", "preflight"), (route, "json_limits", "body_too_large")}
     until(lambda: set(gateway.reported()) == expected, 20, "every policy's counter")
     assert gateway.reported()[route, "json_limits", "request_invalid"] == 1
