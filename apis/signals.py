@@ -16,6 +16,7 @@ from policies.models import Generation
 
 # Keys of providers are not configuration: they change by themselves, and have a generation.
 _NOT_CONFIGURATION = frozenset({"ProviderKey"})
+_OWN_GENERATION = {"Revocation": Generation.REVOCATIONS}
 _one_step: ContextVar[bool] = ContextVar("one_step", default=False)
 
 
@@ -39,6 +40,6 @@ def connect() -> None:
                 post_delete.connect(_changed, sender=model, dispatch_uid=uid)
 
 
-def _changed(raw: bool = False, **kwargs: Any) -> None:
+def _changed(sender: type, raw: bool = False, **kwargs: Any) -> None:
     if not raw and not _one_step.get():  # raw: a fixture is loaded, models may be incomplete
-        Generation.bump(Generation.CONFIGURATION)
+        Generation.bump(_OWN_GENERATION.get(sender.__name__, Generation.CONFIGURATION))

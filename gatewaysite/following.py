@@ -8,7 +8,9 @@ built and handed to the event loop. Rules:
 2. A database that cannot be asked, or a configuration that cannot be built, leaves the table
    in force (F1, F6). An outage is logged once, when it begins and when it ends; a
    configuration is tried again only when it has changed, or after ``RETRY`` seconds.
-3. When the database is down at start, the last good configuration of this machine is served.
+3. When the database is down at start, the last good configuration of this machine is served,
+   together with the last known revocations: never without them.
+4. Revocations come first: they must not wait for a table to be built.
 """
 
 import asyncio
@@ -23,6 +25,7 @@ from django.db import DatabaseError, connection
 from apis.config import Document
 from apis.describe import NotDescribable, describe
 from gatewaysite.lastgood import LastGood
+from gatewaysite.revocations import FollowedRevocations
 from gatewaysite.wiring import Built, World
 from policies.models import Generation
 
@@ -50,6 +53,7 @@ class Follower:
         self._in_force: int | None = None  # generation of the table, None: not from the database
         self._refused: tuple[int, float] | None = None  # generation that failed, retried when
         self._keys: int | None = None
+        self._revocations = FollowedRevocations(world.tokens, last_good.path.parent)
         self._down = False
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -89,6 +93,7 @@ class Follower:
         """Look once. ``install`` has a step done in the event loop, and returns when it is."""
         try:
             generations = Generation.all_values()
+            self._revocations.follow(generations.get(Generation.REVOCATIONS, 0), install)
             self._follow_configuration(generations.get(Generation.CONFIGURATION, 0), install)
             keys = generations.get(Generation.KEYS, 0)
             if keys != self._keys and self._in_force is not None:
@@ -141,6 +146,9 @@ class Follower:
         document = self._last_good.load()
         if document is None:
             logger.error("there is no configuration to serve")
+            return
+        if not self._revocations.use_last_known(install):
+            logger.error("what was revoked is not known: the last good configuration is not served")
             return
         try:
             built = self._world.build(document, 0)

@@ -1,5 +1,6 @@
 """A dictionary that forgets: bounded, with an eviction that costs one assignment. Pure."""
 
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 K = TypeVar("K")
@@ -33,6 +34,11 @@ class Bounded(Generic[K, V]):
         if len(self._young) >= self._half:
             self._old, self._young = self._young, {}
         self._young[key] = value
+
+    def keep(self, wanted: Callable[[V], bool]) -> None:
+        """Forget every value that is not wanted; looks at all of them."""
+        self._young = {key: value for key, value in self._young.items() if wanted(value)}
+        self._old = {key: value for key, value in self._old.items() if wanted(value)}
 
     def __len__(self) -> int:
         return len(self._young) + len(self._old)

@@ -23,6 +23,7 @@ EXPIRED = Deny("token_expired", "The token has expired.")
 NOT_YET_VALID = Deny("token_not_yet_valid", "The token is not valid yet.")
 TYPE = Deny("token_type", "The token is not an access token.")
 AUDIENCE = Deny("token_audience", "The token is not meant for this audience.")
+REVOKED = Deny("token_revoked", "The token has been taken back.")
 UNAVAILABLE = Deny("provider_unavailable", "The keys of the token's issuer cannot be had now.")
 _NO_EXPIRY = Deny("token_malformed", "The token has no valid exp claim.")
 _BAD_TIME = Deny("token_malformed", "A time in the token is not a valid number.")
@@ -52,12 +53,12 @@ def type_refusal(spec: ProviderSpec, token: Compact, claims: Mapping[str, Any]) 
 
 def accept(spec: ProviderSpec, claims: dict[str, Any], now: float) -> Accepted | Deny:
     """What verified claims prove at ``now`` (seconds since the epoch)."""
-    if not _is_time(claims.get("exp")):
+    if not is_time(claims.get("exp")):
         return _NO_EXPIRY
     begins = 0.0
     for name in ("nbf", "iat"):
         if name in claims:
-            if not _is_time(claims[name]):
+            if not is_time(claims[name]):
                 return _BAD_TIME
             begins = max(begins, claims[name])
     ends = claims["exp"] + spec.leeway
@@ -85,7 +86,7 @@ def accept(spec: ProviderSpec, claims: dict[str, Any], now: float) -> Accepted |
     return Accepted(identity, begins - spec.leeway, ends)
 
 
-def _is_time(value: Any) -> bool:
+def is_time(value: Any) -> bool:
     """A NumericDate (RFC 7519 2) that can be meant: no bool, not negative, exact as a float."""
     return type(value) in (int, float) and 0 <= value < _MAX_TIME
 

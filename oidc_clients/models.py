@@ -4,7 +4,9 @@ import uuid
 
 from django.core.validators import RegexValidator
 from django.db import models
+from django.utils import timezone
 
+from oidc_clients.revocation import Kind
 from policies.secrets import SecretField
 
 slug = RegexValidator(
@@ -126,3 +128,34 @@ class SigningKey(models.Model):
 
     def __str__(self) -> str:
         return self.key_id
+
+
+class Revocation(models.Model):
+    """Something that was taken back of an issuer's tokens; see ``oidc_clients.revocation``.
+
+    Written by ``oidc_clients.revoking`` alone. ``id`` is a digest of what is named, so that one
+    thing is taken back once; ``expires`` is when no token that is covered can be valid any more.
+    """
+
+    id = models.CharField(primary_key=True, max_length=64, editable=False)
+    issuer = models.CharField(max_length=500)
+    kind = models.CharField(
+        max_length=8,
+        choices=[
+            (Kind.TOKEN.value, "one token"),
+            (Kind.SUBJECT.value, "all tokens of a subject"),
+            (Kind.CLIENT.value, "all tokens of a client"),
+            (Kind.ISSUER.value, "all tokens of the issuer"),
+        ],
+    )
+    value = models.CharField(max_length=1000, blank=True)
+    before = models.DateTimeField("issued before", null=True, blank=True)
+    expires = models.DateTimeField("kept until")
+    reason = models.CharField(max_length=200, blank=True)
+    created = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-created"]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()}: {self.value or self.issuer}"

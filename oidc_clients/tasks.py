@@ -1,4 +1,5 @@
-"""What the worker process does for providers: it fetches their keys before they expire.
+"""What the worker process does for providers: it fetches their keys before they expire, and
+drops revocations that have nothing left to cover.
 
 A rotation finds its work in the database and may run at any time, twice or never: what it
 fetches goes to the database (workers start from it, the console shows it) and to shared state
@@ -22,6 +23,7 @@ from oidc_clients.keystore import STALE_LIMIT
 from oidc_clients.models import Provider
 from oidc_clients.provider import ProviderSpec
 from oidc_clients.published import Published, Source
+from oidc_clients.revoking import purge
 from oidc_clients.stored_keys import store_keys
 from policies.core.errors import StateUnavailable
 from policies.stores.open import open_backend
@@ -52,6 +54,12 @@ def rotate_jwks() -> None:
             logger.info("provider %s: its keys have changed", rotation.provider)
             for refused in rotation.keys.refused:
                 logger.warning("provider %s: key %r refused: %s", rotation.provider, *refused)
+
+
+@shared_task(name="oidc_clients.tasks.purge_revocations")
+def purge_revocations() -> None:
+    """Delete revocations whose tokens have all expired."""
+    logger.debug("%d ended revocations were purged", purge())
 
 
 def fetches_keys(provider: Provider) -> bool:

@@ -11,6 +11,8 @@ description decides: which algorithms, which key, which claims. Rules:
    verified it, for as long as it is valid; so nothing is shared between providers. The memory
    is empty again when the provider's description or key set changes.
 4. Nothing of an unverified token is logged, or remembered beyond its hash and the verdict.
+5. What was taken back is looked up when a token is verified, never when one is recalled: new
+   revocations drop from the memory what they cover.
 
 PyJWT verifies the signatures; no other module imports it.
 """
@@ -27,6 +29,7 @@ from oidc_clients.compact import MAX_TOKEN_BYTES, Compact, parse
 from oidc_clients.jwks import ALGORITHMS, KeySet
 from oidc_clients.keystore import KeySlot, KeyStore
 from oidc_clients.provider import ProviderSpec
+from oidc_clients.revocation import NOTHING_REVOKED, RevocationBook, Revoked
 from oidc_clients.strict import NotStrict, json_object
 from policies.core.values import Deny, Identity
 
@@ -48,6 +51,7 @@ class ProviderTokens:
         self._store = store
         self._known: dict[str, _Provider] = {}
         self._enabled: dict[str, _Provider] = {}
+        self._book = NOTHING_REVOKED
 
     @property
     def specs(self) -> tuple[ProviderSpec, ...]:
@@ -64,11 +68,20 @@ class ProviderTokens:
         for spec in specs:
             former = self._known.get(spec.name)
             if former is None or former.spec != spec:
-                former = _Provider(spec, self._store.slot(spec))
+                former = _Provider(spec, self._store.slot(spec), self._book.of(spec.issuer))
             known[spec.name] = former
         self._known = known
         self._enabled = {name: item for name, item in known.items() if item.spec.enabled}
         self._store.retain(set(known))
+
+    def revoke(self, book: RevocationBook) -> None:
+        """Put what was taken back in force, from the next token on: the whole of it, each time.
+
+        To be called in the event loop, between two steps of verification.
+        """
+        self._book = book
+        for provider in self._known.values():
+            provider.revoke(book.of(provider.spec.issuer))
 
     def provider(self, name: str) -> ProviderSpec | None:
         """See ``policies.core.services.Tokens``."""
@@ -150,6 +163,8 @@ class ProviderTokens:
         if refusal is rules.KEY_UNKNOWN or refusal is rules.ALGORITHM:
             return refusal
         verdict = refusal or rules.accept(spec, claims, now)
+        if isinstance(verdict, rules.Accepted) and provider.revoked.covers(verdict.identity):
+            verdict = rules.REVOKED
         return provider.remember(keys, digest, verdict, now)
 
 
@@ -165,19 +180,31 @@ def signature_refusal(parts: Compact, kid: str | None, keys: KeySet) -> Deny | N
 
 
 class _Provider:
-    """One provider in force: its description, its keys, and the tokens it remembers."""
+    """One provider in force: its description, its keys, what was taken back of its tokens, and
+    the tokens it remembers."""
 
-    __slots__ = ("accepted", "keys", "refused", "slot", "spec")
+    __slots__ = ("accepted", "keys", "refused", "revoked", "slot", "spec")
 
-    def __init__(self, spec: ProviderSpec, slot: KeySlot) -> None:
+    def __init__(
+        self, spec: ProviderSpec, slot: KeySlot, revoked: Revoked
+    ) -> None:
         self.spec = spec
         self.slot = slot
+        self.revoked = revoked
         self._forget(None)
 
     def _forget(self, keys: KeySet | None) -> None:
         self.keys = keys
         self.accepted: Bounded[bytes, rules.Accepted] = Bounded(MAX_ACCEPTED)
         self.refused: Bounded[bytes, tuple[Deny, float]] = Bounded(MAX_REFUSED)
+
+    def revoke(self, revoked: Revoked) -> None:
+        """Remember no token that is covered, and no refusal: it may not be covered any longer."""
+        if revoked == self.revoked:
+            return
+        self.revoked = revoked
+        self.accepted.keep(lambda accepted: not revoked.covers(accepted.identity))
+        self.refused = Bounded(MAX_REFUSED)
 
     def recall(self, digest: bytes, now: float) -> Identity | Deny | None:
         """The verdict on this very token, if it still holds; it holds for one key set only."""

@@ -13,6 +13,7 @@ class Generation(models.Model):
 
     CONFIGURATION = "configuration"
     KEYS = "keys"
+    REVOCATIONS = "revocations"
 
     name = models.CharField(max_length=32, primary_key=True)
     value = models.BigIntegerField(default=0)
