@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 _ORDER = {
     "apis": ("Api", "Route", "AttachedPolicy", "Upstream"),
-    "oidc_clients": ("Provider", "Client"),
+    "oidc_clients": ("Provider", "Client", "Revocation"),
 }
 
 

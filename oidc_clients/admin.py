@@ -16,6 +16,7 @@ from django.utils.html import format_html
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
+from oidc_clients import revocation_admin  # noqa: F401 - registers its page
 from oidc_clients.config import ApiKeyConfig
 from oidc_clients.credentials import Peppers, make_api_key, shown_prefix
 from oidc_clients.forms import (

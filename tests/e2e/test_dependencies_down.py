@@ -8,7 +8,9 @@ from tests.e2e.conftest import Start
 from tests.e2e.documents import api, bearer, protected, standard
 from tests.e2e.gateway import Gateway
 from tests.e2e.load import Load
+from tests.e2e.mint import Mint
 from tests.e2e.provider import Provider
+from tests.e2e.raw import Client
 from tests.e2e.servers import Absent, Postgres, Redis, until
 from tests.e2e.upstream import Upstream
 
@@ -57,9 +59,14 @@ def gateway(
 
 
 def test_F1_without_the_database_traffic_goes_on_and_a_new_worker_serves_the_last_good(
-    gateway: Gateway, provider: Provider, upstream: Upstream, postgres: Postgres
+    gateway: Gateway, provider: Provider, mint: Mint, upstream: Upstream, postgres: Postgres
 ) -> None:
-    token = provider.token()
+    """And neither they nor the new one forget what was revoked."""
+    token, revoked = provider.token(), mint.token(jti="revoked")
+    assert gateway.quick("revoke", "--provider", "acme", "--jti", "revoked").code == 0
+    for client in gateway.client_of_each_worker():
+        until(lambda c=client: _refused(c, revoked), 10, "the revocation")
+        client.close()
     with Load(gateway.address, [token], 4) as load:
         load.await_answers(50)
         postgres.halt()
@@ -72,6 +79,7 @@ def test_F1_without_the_database_traffic_goes_on_and_a_new_worker_serves_the_las
     for client in gateway.client_of_each_worker():  # the new one among them
         client.request("GET", "/orders/id/1", bearer(token).items())
         assert client.answer().status == 200
+        assert _refused(client, revoked)
         client.close()
 
     postgres.start()
@@ -79,6 +87,11 @@ def test_F1_without_the_database_traffic_goes_on_and_a_new_worker_serves_the_las
     changed["apis"].append(api("after", upstream.url))
     gateway.apply(changed)
     until(lambda: gateway.call("GET", "/after/id/1").status == 200, 15, "the change")
+
+
+def _refused(client: Client, token: str) -> bool:
+    client.request("GET", "/orders/id/1", bearer(token).items())
+    return client.answer().code == "token_revoked"
 
 
 def test_F2_without_the_counters_each_route_does_as_it_declares(
