@@ -270,8 +270,10 @@ class Identify(Policy):
     kind = "identity"
     phase = Phase.IDENTIFY
 
-    def __init__(self, alternatives: Sequence[IdentityPolicy]) -> None:
+    def __init__(self, alternatives: Sequence[IdentityPolicy], invites: bool = True) -> None:
+        """``invites``: an alternative may show the way to a credential instead of refusing."""
         self._alternatives = tuple(alternatives)
+        self._inviting = tuple(p for p in alternatives if invites and _overrides(p, "invite"))
         missing = [policy.missing() for policy in alternatives]
         anonymous = (answer for answer in missing if isinstance(answer, Identity))
         self._nothing_presented = next(anonymous, missing[0])
@@ -295,7 +297,12 @@ class Identify(Policy):
         if isinstance(identity, Identity):
             call.identity = identity
             return PASS
-        return _refused(identity)
+        deny = _refused(identity)
+        for policy in self._inviting:
+            invitation = policy.invite(call, deny) if chosen in (policy, None) else None
+            if invitation is not None:
+                return invitation
+        return deny
 
     def describe(self, call: Call) -> str:
         identity = call.identity
@@ -348,7 +355,7 @@ async def _awaited(decision: Decision | Awaitable[Decision]) -> Decision:
 def _step(item: Attached) -> _Step:
     policy = item.policy
     if isinstance(policy, IdentityPolicy):  # in report mode: shown, but proves nothing
-        policy = Identify([policy])
+        policy = Identify([policy], invites=False)
         check: Check = _without_identity(policy)
     else:
         check = policy.check
@@ -368,4 +375,5 @@ def _without_identity(identify: Identify) -> Check:
 def _overrides(policy: Policy, method: str) -> bool:
     if method == "check" and isinstance(policy, IdentityPolicy):
         return True
-    return getattr(type(policy), method) is not getattr(Policy, method)
+    base = IdentityPolicy if method == "invite" else Policy
+    return getattr(type(policy), method) is not getattr(base, method)

@@ -127,21 +127,37 @@ class Tokens(Protocol):
         ...
 
 
+class Sessions(Protocol):
+    """Browser sessions: their tokens stay in the gateway, the browser holds a cookie."""
+
+    def signs_in(self, provider: str) -> bool:
+        """Whether browsers can sign in at that provider."""
+        ...
+
+    async def token(self, provider: str, cookie: bytes, now: float) -> bytes | Deny:
+        """The access token of a session that was begun at ``provider``, renewed if need be.
+
+        Raises ``StateUnavailable``.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """What is handed to every policy when a chain is compiled.
 
     ``local`` is state of this process alone, for what goes on counting when ``state`` cannot
-    answer. ``scope`` and ``name`` say which policy is asking, so that two policies never share
-    an entry by accident: the compiler replaces them for each attached policy
-    (``dataclasses.replace``). ``scope`` is the place it is attached to: ``global``,
-    ``api:orders`` or ``route:orders GET /items/{id}``; ``name`` is its ``name:`` in the
-    configuration, empty when it has none.
+    answer. ``sessions`` is None where no browser signs in. ``scope`` and ``name`` say which
+    policy is asking, so that two policies never share an entry by accident: the compiler
+    replaces them for each attached policy (``dataclasses.replace``). ``scope`` is the place it
+    is attached to: ``global``, ``api:orders`` or ``route:orders GET /items/{id}``; ``name`` is
+    its ``name:`` in the configuration, empty when it has none.
     """
 
     state: State
     tokens: Tokens
     clock: Callable[[], float]
     local: State
+    sessions: Sessions | None = None
     scope: str = ""
     name: str = ""
