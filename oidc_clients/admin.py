@@ -79,6 +79,10 @@ class ProviderAdmin(ConfigurationAdmin):
         ("Tokens", {"fields": ("audiences", "algorithms", "token_types", "leeway")}),
         ("Token relay", {"fields": ("grants", "scopes")}),
         (
+            "Browser sign-in",
+            {"fields": ("session_idle", "session_lifetime", "sign_in_parameters")},
+        ),
+        (
             "Keys and claims, where the provider differs",
             {
                 "classes": ("collapse",),

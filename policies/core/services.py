@@ -142,12 +142,27 @@ class Sessions(Protocol):
         ...
 
 
+class NoSessions:
+    """``Sessions`` where no browser signs in."""
+
+    def signs_in(self, provider: str) -> bool:
+        """See ``Sessions``."""
+        return False
+
+    async def token(self, provider: str, cookie: bytes, now: float) -> bytes | Deny:
+        """See ``Sessions``."""
+        return Deny("session_invalid", "No browser signs in here.")
+
+
+NO_SESSIONS = NoSessions()
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """What is handed to every policy when a chain is compiled.
 
     ``local`` is state of this process alone, for what goes on counting when ``state`` cannot
-    answer. ``sessions`` is None where no browser signs in. ``scope`` and ``name`` say which
+    answer. ``scope`` and ``name`` say which
     policy is asking, so that two policies never share an entry by accident: the compiler
     replaces them for each attached policy (``dataclasses.replace``). ``scope`` is the place it
     is attached to: ``global``, ``api:orders`` or ``route:orders GET /items/{id}``; ``name`` is
@@ -158,6 +173,6 @@ class Services:
     tokens: Tokens
     clock: Callable[[], float]
     local: State
-    sessions: Sessions | None = None
+    sessions: Sessions = NO_SESSIONS
     scope: str = ""
     name: str = ""

@@ -75,7 +75,7 @@ class Session(IdentityPolicy):
             services.tokens.provider(config.provider)
         except KeyError:
             raise ValueError(f"provider {config.provider!r} is not registered") from None
-        if services.sessions is None or not services.sessions.signs_in(config.provider):
+        if not services.sessions.signs_in(config.provider):
             raise ValueError(
                 f"provider {config.provider!r} has no client: browsers cannot sign in there"
             )
