@@ -4,6 +4,7 @@ The secret goes in the ``Authorization`` header alone, to the endpoint that the 
 verified metadata name; what comes back is bounded and read strictly. Every function blocks.
 """
 
+import contextlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -45,6 +46,7 @@ class SignIn:
     issuer: str
     client: ClientCredentials
     reach: Reach
+    enabled: bool = True
     scopes: tuple[str, ...] = ()
     parameters: Mapping[str, str] = field(default_factory=dict)
     idle: int = 1800
@@ -52,12 +54,12 @@ class SignIn:
 
 
 def sign_in_of(config: ProviderConfig, opener: Opener, networks: tuple[str, ...]) -> SignIn | None:
-    """How people sign in at a provider; None where it is switched off or has no client.
+    """How people sign in at a provider; None where the gateway has no client there.
 
     ``networks`` may be reached beside public addresses. Raises what ``opener`` raises.
     """
     client = config.client
-    if client is None or not config.enabled:
+    if client is None:
         return None
     secret = client.secret.reveal(opener) if client.secret is not None else None
     return SignIn(
@@ -65,6 +67,7 @@ def sign_in_of(config: ProviderConfig, opener: Opener, networks: tuple[str, ...]
         issuer=config.issuer,
         client=ClientCredentials(client.id, secret),
         reach=Reach(networks, config.insecure_http),
+        enabled=config.enabled,
         scopes=config.scopes,
         parameters=config.sign_in_parameters,
         idle=config.session_idle,
@@ -166,15 +169,10 @@ def _expiry(token: str, expires_in: Any, now: float) -> float:
 
     Only how long it is kept in use follows from it: whether it holds is verified on each call.
     """
-    moments = []
-    try:
+    moments: list[Any] = [now + expires_in] if type(expires_in) in (int, float) else []
+    with contextlib.suppress(NotStrict):  # an opaque token says nothing
         moments.append(json_object(parse(token.encode()).payload).get("exp"))
-    except NotStrict:
-        moments.append(None)
-    if type(expires_in) in (int, float):
-        moments.append(now + expires_in)
-    known = [moment for moment in moments if type(moment) in (int, float)]
-    return float(min(known, default=now))
+    return min((float(item) for item in moments if type(item) in (int, float)), default=now)
 
 
 def _known(error: Any) -> str:

@@ -128,9 +128,7 @@ class Verifier:
             raise TokenRefused("it was issued to another client")
 
     def _check_times(self, claims: Mapping[str, Any], now: float) -> None:
-        expires, issued, leeway = claims.get("exp"), claims.get("iat"), self._spec.leeway
-        if not _is_time(expires) or not _is_time(issued):
-            raise TokenRefused("its exp or iat is missing, or no time")
+        expires, issued, leeway = _time(claims, "exp"), _time(claims, "iat"), self._spec.leeway
         if now >= expires + leeway:
             raise TokenRefused("it has expired")
         if not issued - leeway <= now < issued + MAX_AGE + leeway:
@@ -168,8 +166,11 @@ def _optional(claims: Mapping[str, Any], name: str) -> str:
     return value
 
 
-def _is_time(value: Any) -> bool:
-    return type(value) in (int, float) and 0 <= value < _MAX_TIME
+def _time(claims: Mapping[str, Any], name: str) -> float:
+    value = claims.get(name)
+    if type(value) not in (int, float) or not 0 <= value < _MAX_TIME:
+        raise TokenRefused(f"its {name} is missing, or no time")
+    return float(value)
 
 
 def _same(given: str, expected: str) -> bool:

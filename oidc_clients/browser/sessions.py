@@ -217,5 +217,8 @@ class BrowserSessions:
 
 
 def _belongs(found: Found, sign_in: SignIn) -> bool:
-    """A session is good for the provider that it was begun at, while that has its issuer."""
-    return (found.session.provider, found.session.issuer) == (sign_in.provider, sign_in.issuer)
+    """A session is good for the provider that it was begun at, while that has its issuer and is
+    switched on."""
+    session = found.session
+    same = (session.provider, session.issuer) == (sign_in.provider, sign_in.issuer)
+    return same and sign_in.enabled

@@ -73,8 +73,11 @@ def is_same_origin(headers: Headers, secure: bool) -> bool:
 
 def is_navigation(method: str, headers: Headers) -> bool:
     """Whether a person's browser wants to show a page, and so would follow a redirect."""
-    if method not in ("GET", "HEAD"):
-        return False
+    return method in ("GET", "HEAD") and shows_page(headers)
+
+
+def shows_page(headers: Headers) -> bool:
+    """Whether the answer is shown to a person: the window leads to it, and no script asked."""
     mode = headers.get(b"sec-fetch-mode")
     if mode is not None:
         return mode == b"navigate" and headers.get(b"sec-fetch-dest", b"document") == b"document"

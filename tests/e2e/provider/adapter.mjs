@@ -19,6 +19,13 @@ export class Shared {
     return kept.get(this.key(id));
   }
 
+  async findByUid(uid) {
+    for (const [key, payload] of kept) {
+      if (key.startsWith(`${this.model}:`) && payload.uid === uid) return payload;
+    }
+    return undefined;
+  }
+
   async consume(id) {
     kept.get(this.key(id)).consumed = Math.floor(Date.now() / 1000);
   }
