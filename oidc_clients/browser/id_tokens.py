@@ -167,7 +167,7 @@ def _optional(claims: Mapping[str, Any], name: str) -> str:
 
 
 def _time(claims: Mapping[str, Any], name: str) -> float:
-    value = claims.get(name)
+    value: Any = claims.get(name)
     if type(value) not in (int, float) or not 0 <= value < _MAX_TIME:
         raise TokenRefused(f"its {name} is missing, or no time")
     return float(value)

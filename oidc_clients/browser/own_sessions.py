@@ -1,6 +1,7 @@
 """``/auth/sessions``: a person sees where they are signed in, and ends what they do not know.
 
-Only the sessions of the one who is signed in, at the same provider; no script is needed.
+Only the sessions of the one who is signed in, at the same provider; no script is needed. Who
+asks to end one is proven by where it asks from (``Visit.require_same_origin``).
 """
 
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from oidc_clients.browser.views import end_session_url, require_method
 from oidc_clients.views import count
 
 
+@csrf_exempt
 def sessions(request: HttpRequest) -> HttpResponse:
     """The list."""
     require_method(request, "GET")
@@ -32,7 +34,6 @@ def sessions(request: HttpRequest) -> HttpResponse:
     return page(request, "browser/sessions.html", context, to=end_session_url(visit, own))
 
 
-# Who asks is proven by where it asks from (``Visit.require_same_origin``).
 @csrf_exempt
 def end(request: HttpRequest) -> HttpResponse:
     """End the sessions that were chosen: one, or all others."""

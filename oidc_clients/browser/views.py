@@ -3,6 +3,9 @@
 ``GET /auth/{provider}/login?next=``, ``GET /auth/{provider}/callback``, ``POST /auth/logout``,
 ``GET /auth/session``, and ``POST /auth/{provider}/backchannel-logout`` for the provider itself.
 A sign-in that fails is told in a page where a person looks at it, and as a problem otherwise.
+
+Django's CSRF tokens are not used here: what changes something proves that a page of this origin
+asks (``Visit.require_same_origin``), as on every route with a session.
 """
 
 import logging
@@ -47,6 +50,7 @@ class _NotSignedIn(Exception):
         self.deny = deny
 
 
+@csrf_exempt
 def login(request: HttpRequest, name: str) -> HttpResponse:
     """Send the browser to the provider."""
     require_method(request, "GET")
@@ -69,6 +73,7 @@ def login(request: HttpRequest, name: str) -> HttpResponse:
     return response
 
 
+@csrf_exempt
 def callback(request: HttpRequest, name: str) -> HttpResponse:
     """The provider sends the browser back: begin the session."""
     require_method(request, "GET")
@@ -190,6 +195,7 @@ def _failed(request: HttpRequest, visit: Visit, name: str, failure: _NotSignedIn
     return response
 
 
+@csrf_exempt
 def session(request: HttpRequest) -> HttpResponse:
     """Who is signed in, for the pages of this origin."""
     require_method(request, "GET")
@@ -210,7 +216,6 @@ def session(request: HttpRequest) -> HttpResponse:
     return private(JsonResponse(content))
 
 
-# A token of Django's would need a page to put it in; who asks is proven by where it asks from.
 @csrf_exempt
 def logout(request: HttpRequest) -> HttpResponse:
     """End the session here, and lead a person on to the provider's own sign-out."""
@@ -255,6 +260,7 @@ def end_session_url(visit: Visit, found: Found | None) -> str:
     return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(query)}"
 
 
+@csrf_exempt
 def signed_out(request: HttpRequest) -> HttpResponse:
     """Where a sign-out ends."""
     require_method(request, "GET")

@@ -201,6 +201,11 @@ class Gateway:
         path = self.folder / "data" / "access.log"
         return path.read_text() if path.exists() else ""
 
+    def metrics(self) -> str:
+        """What the console process gives Prometheus."""
+        console = ("127.0.0.1", self.console_port)
+        return call(console, "GET", "/metrics", host="127.0.0.1").body.decode()
+
     def signal(self, number: signal.Signals) -> None:
         assert self.process is not None
         self.process.process.send_signal(number)

@@ -83,6 +83,10 @@ class Provider:
         """How long access tokens live that are issued from now on."""
         self._steer(f"ttl?seconds={seconds}")
 
+    def forget_refresh_tokens(self) -> None:
+        """Take back every refresh token that was given."""
+        self._steer("forget")
+
     def token(self, client: str = "service", scope: str = "read write") -> str:
         """An access token straight from the provider, by client_credentials."""
         form = {"grant_type": "client_credentials", "scope": scope}

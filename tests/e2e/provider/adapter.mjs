@@ -2,6 +2,11 @@
 
 const kept = new Map();
 
+// Refresh tokens are forgotten, as if an administrator of the provider had taken them back.
+export function forget() {
+  for (const key of kept.keys()) if (key.startsWith('RefreshToken:')) kept.delete(key);
+}
+
 export class Shared {
   constructor(model) {
     this.model = model;

@@ -11,6 +11,7 @@
 //   /_ctl/hits              requests seen, by path; with ?reset=1 they start again from none
 //   /_ctl/keys              the private keys, so that a test can mint any token with them
 //   /_ctl/ttl?seconds=S     access tokens live S seconds from now on
+//   /_ctl/forget            no refresh token is known any more
 //   /_ctl/browser?base=URL  where the gateway is, for the client `browser`: people sign in with
 //                           it at /interaction, refresh tokens rotate, logout is back-channel
 //
@@ -21,7 +22,7 @@ import { createServer } from 'node:http';
 
 import Provider from 'oidc-provider';
 
-import { Shared } from './adapter.mjs';
+import { forget, Shared } from './adapter.mjs';
 import { passwordGrant } from './grants.mjs';
 import { interact } from './interactions.mjs';
 import { fresh } from './keys.mjs';
@@ -68,8 +69,10 @@ function build(issuer, keys) {
     jwks: { keys },
     scopes: ['openid', 'offline_access', 'read', 'write'],
     cookies: { keys: ['only for tests'] },
-    ttl: { ClientCredentials: TTL, AccessToken: TTL, RefreshToken: 3600, Grant: 3600 },
+    ttl: { ClientCredentials: TTL, AccessToken: () => state.ttl, RefreshToken: 3600, Grant: 3600 },
     findAccount: (ctx, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
+    // Its own guard against requests into the network would keep it from our gateway.
+    fetch: (url, { dispatcher, ...options }) => globalThis.fetch(url, options),
     interactions: { url: (ctx, interaction) => `/interaction/${interaction.uid}` },
     rotateRefreshToken: true,
     issueRefreshToken: (ctx, client) => client.grantTypeAllowed('refresh_token'),
@@ -88,6 +91,7 @@ function build(issuer, keys) {
     },
   });
   provider.on('grant.error', (ctx, error) => console.error(error.error_detail ?? error.message));
+  provider.on('backchannel.error', (ctx, error) => console.error(`logout: ${error.message}`));
   const grant = passwordGrant(provider, resourceServerOf, AUDIENCE);
   provider.registerGrantType('password', grant, ['username', 'password', 'scope', 'resource']);
   return provider;
@@ -162,6 +166,7 @@ const CONTROLS = {
   },
   '/_ctl/keys': () => state.keys,
   '/_ctl/ttl': (query) => { state.ttl = Number(query.get('seconds')); return state.ttl; },
+  '/_ctl/forget': () => { forget(); return {}; },
   '/_ctl/browser': (query) => {
     state.base = query.get('base');
     use(build(state.issuer, state.keys));
