@@ -16,6 +16,7 @@ from django.utils.html import format_html
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
+from oidc_clients.browser.admin import SessionsPage
 from oidc_clients.config import ApiKeyConfig
 from oidc_clients.credentials import Peppers, make_api_key, shown_prefix
 from oidc_clients.forms import (
@@ -67,7 +68,7 @@ class ProviderKeyInline(ReadOnlyInline):
 
 
 @admin.register(Provider)
-class ProviderAdmin(ConfigurationAdmin):
+class ProviderAdmin(SessionsPage):
     form = ProviderForm
     inlines = (ProviderClientInline, ProviderKeyInline)
     list_display = ("name", "issuer", "enabled", "keys_known")

@@ -68,10 +68,11 @@ def _shown(found: Found, current: bool) -> dict[str, object]:
         "current": current,
         "agent": held.agent or "an unnamed browser",
         "address": held.address,
-        "created": _moment(held.created),
-        "ends": _moment(held.ends),
+        "created": moment(held.created),
+        "ends": moment(held.ends),
     }
 
 
-def _moment(seconds: float) -> datetime:
+def moment(seconds: float) -> datetime:
+    """Seconds since the epoch, for people."""
     return datetime.fromtimestamp(seconds, UTC)
