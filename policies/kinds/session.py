@@ -128,7 +128,7 @@ class Session(IdentityPolicy):
         request = call.request
         if not self._redirect or deny.refusal.status != 401:
             return None
-        if not is_navigation(request.method, request.headers):
+        if request.upgrade or not is_navigation(request.method, request.headers):
             return None
         target = request.path
         if request.query is not None:
