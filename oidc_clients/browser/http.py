@@ -115,7 +115,7 @@ def page(
     parts = urlsplit(to)
     forms = f"'self' {parts.scheme}://{parts.netloc}" if to else "'self'"
     response["Content-Security-Policy"] = (
-        f"default-src 'none'; style-src 'nonce-{nonce}'; form-action {forms}; "
+        f"default-src 'none'; style-src 'nonce-{nonce}'; img-src data:; form-action {forms}; "
         "base-uri 'none'; frame-ancestors 'none'"
     )
     return private(response)
