@@ -13,6 +13,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 
+from oidc_clients.browser.agents import browser_name
 from oidc_clients.browser.desk import desk
 from oidc_clients.browser.own_sessions import moment
 from oidc_clients.browser.store import Found, Listed
@@ -94,7 +95,7 @@ def _shown(found: Found) -> dict[str, Any]:
         "subject": held.subject,
         "name": held.name,
         "address": held.address,
-        "agent": held.agent,
+        "agent": browser_name(held.agent),
         "created": moment(held.created),
         "ends": moment(held.ends),
     }

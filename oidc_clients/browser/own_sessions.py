@@ -10,6 +10,7 @@ from asgiref.sync import async_to_sync
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
+from oidc_clients.browser.agents import browser_name
 from oidc_clients.browser.desk import desk
 from oidc_clients.browser.http import Visit, page, redirect
 from oidc_clients.browser.store import Found
@@ -66,7 +67,7 @@ def _shown(found: Found, current: bool) -> dict[str, object]:
     return {
         "key": found.key,
         "current": current,
-        "agent": held.agent or "an unnamed browser",
+        "agent": browser_name(held.agent),
         "address": held.address,
         "created": moment(held.created),
         "ends": moment(held.ends),
