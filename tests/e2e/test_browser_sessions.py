@@ -82,7 +82,7 @@ def workers(gateway: Gateway) -> Iterator[list[Client]]:
         client.close()
 
 
-def test_D3_100_calls_with_an_expired_token_cause_one_renewal_and_no_refusal(
+def test_D6_100_calls_with_an_expired_token_cause_one_renewal_and_no_refusal(
     someone: MakePerson, gateway: Gateway, provider: Provider, upstream: Upstream
 ) -> None:
     person = someone(lifetime=2)
@@ -136,7 +136,7 @@ def test_a_refresh_token_that_was_taken_back_ends_the_session(
     assert upstream.seen() == []
 
 
-def test_R1_a_sign_out_holds_on_every_worker_within_a_second(
+def test_a_sign_out_holds_on_every_worker_within_a_second(
     someone: MakePerson, workers: list[Client], upstream: Upstream
 ) -> None:
     person = someone()

@@ -121,7 +121,7 @@ def test_a_session_of_another_provider_cannot_be_named(desk: Desk, acme: Provide
     ("permissions", "sees", "ends"),
     [((), 403, 403), (("view_provider",), 200, 403), (("change_provider",), 200, 302)],
 )
-def test_A6_who_may_see_and_who_may_end(
+def test_who_may_see_and_who_may_end(
     desk: Desk, acme: Provider, permissions: tuple[str, ...], sees: int, ends: int
 ) -> None:
     begin(desk, "alice")

@@ -117,7 +117,7 @@ def test_a_token_is_renewed_before_it_expires_and_nobody_waits(
     run(play())
 
 
-def test_D3_many_workers_renew_once_and_refuse_nobody(
+def test_D6_many_workers_renew_once_and_refuse_nobody(
     world: Callable[..., World], run: Run
 ) -> None:
     async def play() -> None:
