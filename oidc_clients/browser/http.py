@@ -6,7 +6,7 @@ set, and the one that the browser called otherwise.
 """
 
 import secrets
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from oidc_clients.browser.store import Found, SessionStore, key_of
-from oidc_clients.views import Refused
+from oidc_clients.views import Refused, count
 from policies.core.browser import (
     LOOPBACK_COOKIE,
     LOOPBACK_SIGN_IN_COOKIE,
@@ -43,6 +43,14 @@ class Visit:
         lines: list[tuple[bytes, bytes]] = request.scope["headers"]  # type: ignore[attr-defined]
         received = [(name, value) for name, value in lines if name != b"host"]  # the proxy's own
         self.headers = Headers([*received, (b"host", address.netloc.encode())])
+
+    @classmethod
+    def of(cls, request: HttpRequest, method: str) -> Self:
+        """The visit, once it was counted against its address. Raises ``Refused``, and
+        ``StateUnavailable`` uncounted."""
+        require_method(request, method)
+        count(request, "address", "ip")
+        return cls(request)
 
     def require_cookies(self) -> None:
         """Raises ``Refused`` where a session's cookie could be read by others on its way."""
@@ -87,6 +95,13 @@ class Visit:
             name, value, max_age=seconds, path="/", secure=self.secure, httponly=True,
             samesite="Lax",
         )  # fmt: skip
+
+
+def require_method(request: HttpRequest, method: str) -> None:
+    """Raises ``Refused`` for any other method."""
+    if request.method != method:
+        allow = ((b"allow", method.encode()),)
+        raise Refused(Deny("method_not_allowed", f"Ask by {method}.", allow))
 
 
 def redirect(url: str, status: int = 302) -> HttpResponse:

@@ -14,16 +14,13 @@ from oidc_clients.browser.agents import browser_name
 from oidc_clients.browser.desk import desk
 from oidc_clients.browser.http import Visit, page, redirect
 from oidc_clients.browser.store import Found
-from oidc_clients.browser.views import end_session_url, require_method
-from oidc_clients.views import count
+from oidc_clients.browser.views import end_session_url
 
 
 @csrf_exempt
 def sessions(request: HttpRequest) -> HttpResponse:
     """The list."""
-    require_method(request, "GET")
-    count(request, "address", "ip")
-    visit = Visit(request)
+    visit = Visit.of(request, "GET")
     own, others = async_to_sync(_those_of)(visit)
     if own is None:
         return page(request, "browser/signed_out.html", {"needed": True}, 401)
@@ -38,9 +35,7 @@ def sessions(request: HttpRequest) -> HttpResponse:
 @csrf_exempt
 def end(request: HttpRequest) -> HttpResponse:
     """End the sessions that were chosen: one, or all others."""
-    require_method(request, "POST")
-    count(request, "address", "ip")
-    visit = Visit(request)
+    visit = Visit.of(request, "POST")
     visit.require_same_origin()
     own, others = async_to_sync(_those_of)(visit)
     if own is None:

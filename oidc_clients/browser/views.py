@@ -18,7 +18,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from oidc_clients.browser.desk import Party, desk
 from oidc_clients.browser.grants import GrantRefused, GrantUnavailable, Tokens
-from oidc_clients.browser.http import Visit, page, private, redirect
+from oidc_clients.browser.http import Visit, page, private, redirect, require_method
 from oidc_clients.browser.id_tokens import Person, TokenRefused, TokenUndecided
 from oidc_clients.browser.login import (
     LIFETIME,
@@ -28,7 +28,7 @@ from oidc_clients.browser.login import (
     single,
 )
 from oidc_clients.browser.store import Found, Session, key_of, new_id
-from oidc_clients.views import Refused, count
+from oidc_clients.views import Refused
 from policies.core.browser import shows_page
 from policies.core.values import Deny, Identity
 from policies.secrets import SecretUnreadable
@@ -53,9 +53,7 @@ class _NotSignedIn(Exception):
 @csrf_exempt
 def login(request: HttpRequest, name: str) -> HttpResponse:
     """Send the browser to the provider."""
-    require_method(request, "GET")
-    count(request, "address", "ip")
-    visit = Visit(request)
+    visit = Visit.of(request, "GET")
     visit.require_cookies()
     party = _party(name)
     try:
@@ -76,9 +74,7 @@ def login(request: HttpRequest, name: str) -> HttpResponse:
 @csrf_exempt
 def callback(request: HttpRequest, name: str) -> HttpResponse:
     """The provider sends the browser back: begin the session."""
-    require_method(request, "GET")
-    count(request, "address", "ip")
-    visit = Visit(request)
+    visit = Visit.of(request, "GET")
     visit.require_cookies()
     party = _party(name)
     try:
@@ -198,9 +194,7 @@ def _failed(request: HttpRequest, visit: Visit, name: str, failure: _NotSignedIn
 @csrf_exempt
 def session(request: HttpRequest) -> HttpResponse:
     """Who is signed in, for the pages of this origin."""
-    require_method(request, "GET")
-    count(request, "address", "ip")
-    found = async_to_sync(Visit(request).session)(desk().sessions)
+    found = async_to_sync(Visit.of(request, "GET").session)(desk().sessions)
     if found is None:
         raise Refused(_NO_SESSION)
     held = found.session
@@ -219,9 +213,7 @@ def session(request: HttpRequest) -> HttpResponse:
 @csrf_exempt
 def logout(request: HttpRequest) -> HttpResponse:
     """End the session here, and lead a person on to the provider's own sign-out."""
-    require_method(request, "POST")
-    count(request, "address", "ip")
-    visit = Visit(request)
+    visit = Visit.of(request, "POST")
     visit.require_same_origin()
     sessions = desk().sessions
     found = async_to_sync(visit.session)(sessions)
@@ -313,13 +305,6 @@ async def _logged_out(party: Party, token: str) -> int:
     for row in ended:
         await sessions.end(provider, row.subject, [row.key])
     return len(ended)
-
-
-def require_method(request: HttpRequest, method: str) -> None:
-    """Raises ``Refused``."""
-    if request.method != method:
-        allow = ((b"allow", method.encode()),)
-        raise Refused(Deny("method_not_allowed", f"Ask by {method}.", allow))
 
 
 def _request_id(request: HttpRequest) -> str:

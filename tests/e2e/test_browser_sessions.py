@@ -358,6 +358,25 @@ def test_J14_a_provider_that_is_switched_off_ends_its_sessions(
     until(lambda: on_every_worker(workers, person.cookie) == {200}, 20, "the provider is back")
 
 
+def test_explain_shows_a_session_and_neither_its_token_nor_its_renewal(
+    someone: MakePerson, gateway: Gateway, provider: Provider, upstream: Upstream
+) -> None:
+    person = someone(lifetime=2)
+    token = token_of(upstream)
+    asked = ("GET", "http://127.0.0.1/api/x", "-H", f"Cookie: {COOKIE}={person.cookie}")
+    told = gateway.quick("explain", *asked).output
+    assert "credential of subject 'alice'" in told
+    assert "authorization: [redacted]" in told
+    await_expiry(token)
+    before = provider.hits("/token")
+    told += gateway.quick("explain", *asked).output
+    assert "refuses session_invalid" in told
+    assert provider.hits("/token") == before
+    assert token not in told
+    assert str(person.cookie) not in told
+    assert person.get("/api/x").status_code == 200  # its refresh token was not used up
+
+
 def test_A7_no_token_and_no_cookie_is_logged(
     someone: MakePerson, gateway: Gateway, upstream: Upstream
 ) -> None:
