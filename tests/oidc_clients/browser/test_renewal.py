@@ -245,7 +245,20 @@ def test_what_was_read_is_used_for_less_than_a_second(
         assert await one.ask() == b"access-0"
         one.clock.now += REMEMBERED
         assert await one.ask() == "session_invalid"
-        one.clock.now -= 3600  # a clock that is set back gives no session back
+
+    assert REMEMBERED < 1
+    run(play())
+
+
+def test_a_clock_that_is_set_back_keeps_nothing_longer(
+    world: Callable[..., World], run: Run
+) -> None:
+    async def play() -> None:
+        one = world()
+        await one.begin()
+        assert await one.ask() == b"access-0"
+        await one.store.end("acme", "alice", [key_of(one.cookie)])
+        one.clock.now -= 3600
         assert await one.ask() == "session_invalid"
 
     run(play())
@@ -332,6 +345,40 @@ def test_what_a_provider_gave_is_kept_when_the_state_is_back(
         assert await asking == b"access-1"
         clock.now += LIFE + 1
         assert await one.ask() == b"access-2"
+
+    run(play())
+
+
+class Overtaken:
+    """State in which another worker renews just before the first lease is given."""
+
+    def __init__(self, state: State, other: World) -> None:
+        self._state = state
+        self._other = other
+        self.overtaken = False
+
+    async def lease(self, key: str, holder: str, ttl: float) -> bool:
+        if not self.overtaken:
+            self.overtaken = True
+            assert await self._other.ask() == b"access-1"
+        return await self._state.lease(key, holder, ttl)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._state, name)
+
+
+def test_D6_who_is_overtaken_before_the_lease_does_not_ask_again(
+    state: State, clock: Clock, run: Run
+) -> None:
+    async def play() -> None:
+        first, second = World(state, clock), World(state, clock)
+        await first.begin()
+        second.cookie, second.provider = first.cookie, first.provider
+        second.workers = [second.worker()]
+        first.store.state = Overtaken(state, second)  # type: ignore[assignment]
+        clock.now += LIFE + 1
+        assert await first.ask() == b"access-1"
+        assert first.provider.asked == ["refresh-0"]
 
     run(play())
 
