@@ -158,7 +158,7 @@ class BrowserSessions:
                 return
             await asyncio.sleep(_POLL)
         try:
-            found = await self._store.read(key)
+            found = await self._look(key, self._clock())
             if found is not None and self._clock() >= found.session.renew_at:
                 await self._ask(found, sign_in)
         finally:

@@ -76,7 +76,11 @@ def test_every_kind_draws_a_form_whose_fields_explain_themselves(kind: type[Poli
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_a_form_sent_as_it_opens_means_the_defaults(kind: type[Policy]) -> None:
-    needed = {"jwt": {"providers": "acme"}, "rate_limit": {"limit": "1", "per": "1"}}
+    needed = {
+        "jwt": {"providers": "acme"},
+        "rate_limit": {"limit": "1", "per": "1"},
+        "session": {"provider": "acme"},
+    }
     form = policy_form(kind)()
     query = QueryDict(mutable=True)
     for name in form.fields:
