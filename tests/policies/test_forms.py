@@ -95,7 +95,11 @@ def test_a_form_sent_as_it_opens_means_the_defaults(kind: type[Policy]) -> None:
         query[PREFIX + name] = value
     sent = policy_form(kind)(query)
     assert sent.is_valid(), sent.errors
-    plain = {"jwt": {"providers": ["acme"]}, "rate_limit": {"limit": 1, "per": 1}}
+    plain = {
+        "jwt": {"providers": ["acme"]},
+        "rate_limit": {"limit": 1, "per": 1},
+        "session": {"provider": "acme"},
+    }
     assert sent.config == kind.Config.model_validate(plain.get(kind.kind, {}))
 
 
