@@ -1,6 +1,5 @@
 """A person signs in through the gateway; the token stays there, and opens the routes for them."""
 
-import json
 from collections.abc import Iterator
 from http.cookies import SimpleCookie
 from urllib.parse import urlencode, urlsplit
@@ -186,12 +185,10 @@ def test_a_session_in_report_mode_lets_pass_and_says_so(
     answer = person.open("/api/watched")
     assert answer.status_code == 200
     assert len(upstream.seen()) == 1
-    identity = answer.headers["X-Request-Id"]
-    until(lambda: identity in gateway.access_log(), 20, "the line of the access log")
-    (line,) = [row for row in gateway.access_log().splitlines() if identity in row]
-    assert json.loads(line)["reported"] == ["session: credentials_missing"]
-    counted = 'gatehouse_reported_total{route="api ANY /watched",policy="session",'
-    until(lambda: counted in gateway.metrics(), 20, "the counter")
+    line = gateway.logged(answer.headers["X-Request-Id"])
+    assert line["reported"] == ["session: credentials_missing"]
+    counted = ("api ANY /watched", "session", "credentials_missing")
+    until(lambda: gateway.reported().get(counted) == 1, 20, "the counter")
 
 
 EVIL = ["//evil.example", "/\\evil.example", "https://evil.example/", "/\t/evil.example",
