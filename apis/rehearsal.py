@@ -14,7 +14,7 @@ from apis.routing import UpstreamSpec
 from apis.snapshot import Compiler, compile_table
 from policies.core.config import Problem
 from policies.core.phase import Phase
-from policies.core.services import Services, State, TokenProvider
+from policies.core.services import NoSessions, Services, State, TokenProvider
 from policies.core.values import Deny, Identity
 from policies.registry import KINDS
 from policies.secrets import Keyring
@@ -67,6 +67,17 @@ class _DocumentTokens:
         raise AssertionError("no token is verified in a rehearsal")
 
 
+class _DocumentSessions(NoSessions):
+    """Where browsers could sign in, by a document."""
+
+    def __init__(self, document: Document) -> None:
+        self._able = {item.name for item in document.providers if item.client is not None}
+
+    def signs_in(self, provider: str) -> bool:
+        """See ``policies.core.services.Sessions``."""
+        return provider in self._able
+
+
 def broken_routes(document: Document) -> list[Problem]:
     """What the compiler would say of each route that it cannot put in service.
 
@@ -104,7 +115,13 @@ def _phase(item: Effective, services: Services) -> Phase:
 def _services(document: Document) -> Services:
     nothing = cast(State, None)
     tokens = _DocumentTokens(document)
-    return Services(state=nothing, tokens=tokens, clock=_no_clock, local=nothing)
+    return Services(
+        state=nothing,
+        tokens=tokens,
+        clock=_no_clock,
+        local=nothing,
+        sessions=_DocumentSessions(document),
+    )
 
 
 def _no_clock() -> float:

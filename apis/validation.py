@@ -15,6 +15,7 @@ from oidc_clients.config import ProviderConfig
 from policies.core.addresses import Networks, refusal
 from policies.core.config import Problem, location
 from policies.entries import PolicyEntry
+from policies.kinds.session import SessionConfig
 from policies.urls import web_address
 
 NO_IDENTITY = (
@@ -196,14 +197,27 @@ def _references(document: Document, left_out: Collection[str]) -> _Found:
                 yield from _unknown(here, entry, section, names)
             if not left_out:
                 yield from _audiences(here, entry, providers)
+            if isinstance(entry.config, SessionConfig):
+                yield from _sign_in((*here, "provider"), providers.get(entry.config.provider))
 
 
 def _unknown(place: Place, entry: PolicyEntry, section: str, known: Collection[str]) -> _Found:
-    """Names that an option ``providers`` or ``clients`` gives and nobody has."""
-    names = getattr(entry.config, section, ())
-    for at, name in enumerate(names):
+    """Names that an option ``providers``, ``provider`` or ``clients`` gives and nobody has."""
+    single = section[:-1]
+    given: list[tuple[Place, str]] = [
+        ((section, at), name) for at, name in enumerate(getattr(entry.config, section, ()))
+    ]
+    if isinstance(name := getattr(entry.config, single, None), str):
+        given.append(((single,), name))
+    for where, name in given:
         if name not in known:
-            yield (*place, section, at), f"no {section[:-1]} is called {name}: add it to {section}"
+            yield (*place, *where), f"no {single} is called {name}: add it to {section}"
+
+
+def _sign_in(place: Place, provider: ProviderConfig | None) -> _Found:
+    """Browsers sign in at a provider that knows the gateway as its client."""
+    if provider is not None and provider.client is None:
+        yield place, f"browsers sign in with a client: give provider {provider.name} one"
 
 
 def _audiences(place: Place, entry: PolicyEntry, providers: dict[str, ProviderConfig]) -> _Found:

@@ -20,6 +20,10 @@ from apis.live import Live
 from apis.routing import Route, RoutingTable, Target, UpstreamSpec
 from apis.snapshot import Compiler, compile_table
 from gatewaysite.environment import Environment
+from oidc_clients.browser.grants import Grants, SignIn, sign_in_of
+from oidc_clients.browser.sessions import BrowserSessions
+from oidc_clients.browser.store import SessionStore
+from oidc_clients.endpoints import MetadataCache
 from oidc_clients.keystore import KeyStore
 from oidc_clients.provider import ProviderSpec
 from oidc_clients.specs import provider_spec
@@ -44,6 +48,7 @@ class Built:
 
     table: RoutingTable
     providers: tuple[ProviderSpec, ...]
+    sign_ins: tuple[SignIn, ...]
     problems: tuple[Problem, ...]
 
 
@@ -71,11 +76,26 @@ class NextTokens:
         return spec if spec.enabled else None
 
 
+class NextSessions:
+    """Browser sessions as they will be once the providers of one generation are in force."""
+
+    def __init__(self, sessions: BrowserSessions) -> None:
+        self.sign_ins: dict[str, SignIn] = {}
+        self.token = sessions.token
+
+    def signs_in(self, provider: str) -> bool:
+        """See ``policies.core.services.Sessions``."""
+        return provider in self.sign_ins
+
+
 class World:
     """Everything that outlives a generation: state, tokens, upstreams, log, the live table."""
 
-    def __init__(self, environment: Environment, state: State, log: str = "") -> None:
-        """``log`` overrides where the access log is written."""
+    def __init__(
+        self, environment: Environment, state: State, log: str = "", looks_on: bool = False
+    ) -> None:
+        """``log`` overrides where the access log is written. A world that only looks on renews
+        no session: what a provider gave for a refresh token would have to be kept."""
         self.environment = environment
         self.live = Live()
         self.observer = Observer(
@@ -84,37 +104,46 @@ class World:
         self.upstreams = Upstreams()
         self.keystore = KeyStore(state, time.time)
         self.tokens = ProviderTokens(self.keystore)
+        store = SessionStore(state, Keyring.from_settings(), time.time)
+        grants = Grants(MetadataCache())
+        self.sessions = BrowserSessions(store, grants, time.time, renews=not looks_on)
         self._services = Services(state, self.tokens, time.time, MemoryState())
 
     def build(self, document: Document, generation: int) -> Built:
         """A generation, beside the one in force. Raises ``ValueError`` if there can be none."""
         opener = Keyring.from_settings()
-        tokens, problems = NextTokens(self.tokens), []
+        tokens, sessions, problems = NextTokens(self.tokens), NextSessions(self.sessions), []
+        networks = self.environment.allow_private_upstreams
         specs = []
         for number, config in enumerate(document.providers):
             try:
-                spec = provider_spec(config, opener, self.environment.allow_private_upstreams)
+                spec = provider_spec(config, opener, networks)
+                sign_in = sign_in_of(config, opener, networks)
             except (ValueError, SecretUnreadable) as error:
                 tokens.refuse(config.name, str(error))
                 problems.append(Problem(path=location(("providers", number)), message=str(error)))
                 continue
             tokens.add(spec)
             specs.append(spec)
-        services = replace(self._services, tokens=tokens)
+            if sign_in is not None:
+                sessions.sign_ins[config.name] = sign_in
+        services = replace(self._services, tokens=tokens, sessions=sessions)
         compiler = Compiler(
             services=services,
             carrier=self.upstreams.carrier,
             opener=opener,
             on_report=self._on_report,
-            private_networks=self.environment.allow_private_upstreams,
+            private_networks=networks,
             builtin=(self._auth_route(services),),
         )
         table, found = compile_table(document, compiler, generation)
-        return Built(table, tuple(specs), (*problems, *found))
+        sign_ins = tuple(sessions.sign_ins.values())
+        return Built(table, tuple(specs), sign_ins, (*problems, *found))
 
     def install(self, built: Built) -> None:
         """Put a generation in force: one step of the event loop, between two requests."""
         self.tokens.replace(built.providers)
+        self.sessions.replace(built.sign_ins)
         self.live.swap(built.table)
         carriers = (route.carrier for route in built.table.routes)
         self.upstreams.retain({carrier.spec for carrier in carriers if carrier is not None})

@@ -17,6 +17,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from oidc_clients import revocation_admin  # noqa: F401 - registers its page
+from oidc_clients.browser.admin import SessionsPage
 from oidc_clients.config import ApiKeyConfig
 from oidc_clients.credentials import Peppers, make_api_key, shown_prefix
 from oidc_clients.forms import (
@@ -68,7 +69,7 @@ class ProviderKeyInline(ReadOnlyInline):
 
 
 @admin.register(Provider)
-class ProviderAdmin(ConfigurationAdmin):
+class ProviderAdmin(SessionsPage):
     form = ProviderForm
     inlines = (ProviderClientInline, ProviderKeyInline)
     list_display = ("name", "issuer", "enabled", "keys_known")
@@ -79,6 +80,10 @@ class ProviderAdmin(ConfigurationAdmin):
         (None, {"fields": ("name", "enabled", "issuer")}),
         ("Tokens", {"fields": ("audiences", "algorithms", "token_types", "leeway")}),
         ("Token relay", {"fields": ("grants", "scopes")}),
+        (
+            "Browser sign-in",
+            {"fields": ("session_idle", "session_lifetime", "sign_in_parameters")},
+        ),
         (
             "Keys and claims, where the provider differs",
             {

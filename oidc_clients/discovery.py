@@ -32,9 +32,11 @@ class Metadata:
     introspection_endpoint: str | None = None
     userinfo_endpoint: str | None = None
     end_session_endpoint: str | None = None
+    issuer_in_response: bool = False
+    """Whether it names itself in authorization responses (RFC 9207 3)."""
 
 
-_ENDPOINTS = tuple(name for name in Metadata.__dataclass_fields__ if name != "issuer")
+_ENDPOINTS = tuple(n for n in Metadata.__dataclass_fields__ if n.endswith(("_endpoint", "_uri")))
 
 
 class FetchedKeys(NamedTuple):
@@ -49,7 +51,9 @@ def discover(issuer: str, reach: Reach, timeout: float = TOTAL_TIME) -> Metadata
     document = get_json(issuer.removesuffix("/") + WELL_KNOWN, reach, timeout).json or {}
     if document.get("issuer") != issuer:
         raise FetchError("the metadata name another issuer than the configured one")
-    return Metadata(issuer, **{name: _endpoint(document, name, reach) for name in _ENDPOINTS})
+    members: dict[str, Any] = {name: _endpoint(document, name, reach) for name in _ENDPOINTS}
+    named = document.get("authorization_response_iss_parameter_supported") is True
+    return Metadata(issuer, **members, issuer_in_response=named)
 
 
 def _endpoint(document: dict[str, Any], name: str, reach: Reach) -> str | None:

@@ -34,6 +34,9 @@ def save_provider(config: ProviderConfig) -> None:
             "insecure_http": config.insecure_http,
             "grants": list(config.grants),
             "scopes": list(config.scopes),
+            "sign_in_parameters": dict(config.sign_in_parameters),
+            "session_idle": config.session_idle,
+            "session_lifetime": config.session_lifetime,
         },
     )
     clients = ProviderClient.objects.filter(provider=provider)

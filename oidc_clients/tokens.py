@@ -147,16 +147,11 @@ class ProviderTokens:
         refusal = rules.type_refusal(spec, parts, claims)
         if refusal is not None:
             return refusal
-        keys = await self._store.ready(slot, now)
-        if keys is None:
-            return rules.UNAVAILABLE
         # A shared secret has no kid: there is one, and it is nobody's to choose.
         kid = None if spec.symmetric else parts.kid
-        if kid is not None and not keys.knows(kid):
-            found = await self._store.search(slot, kid)
-            if not found or slot.held is None:
-                return rules.UNAVAILABLE if slot.blind else rules.KEY_UNKNOWN
-            keys = slot.held.keys
+        keys = await keys_for(self._store, slot, kid, now)
+        if isinstance(keys, Deny):
+            return keys
         if self._enabled.get(spec.name) is not provider:
             return rules.ISSUER  # replaced while we waited
         refusal = signature_refusal(parts, kid, keys)
@@ -166,6 +161,19 @@ class ProviderTokens:
         if isinstance(verdict, rules.Accepted) and provider.revoked.covers(verdict.identity):
             verdict = rules.REVOKED
         return provider.remember(keys, digest, verdict, now)
+
+
+async def keys_for(store: KeyStore, slot: KeySlot, kid: str | None, now: float) -> KeySet | Deny:
+    """The key set in force, which knows ``kid`` if there is such a key at all."""
+    keys = await store.ready(slot, now)
+    if keys is None:
+        return rules.UNAVAILABLE
+    if kid is None or keys.knows(kid):
+        return keys
+    found = await store.search(slot, kid)
+    if not found or slot.held is None:
+        return rules.UNAVAILABLE if slot.blind else rules.KEY_UNKNOWN
+    return slot.held.keys
 
 
 def signature_refusal(parts: Compact, kid: str | None, keys: KeySet) -> Deny | None:

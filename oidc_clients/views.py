@@ -47,7 +47,7 @@ def token(request: HttpRequest, name: str) -> HttpResponse:
         raise Refused(
             Deny("method_not_allowed", "A token is asked for by POST.", ((b"allow", b"POST"),))
         )
-    _count(request, "address", "ip")
+    count(request, "address", "ip")
     provider = Provider.objects.filter(name=name, enabled=True).select_related("client").first()
     if provider is None:
         raise Refused(Deny("route_not_found", "No such provider is registered."))
@@ -87,9 +87,9 @@ def _count_accounts(request: HttpRequest, provider: Provider, asked: TokenReques
     if asked.username is not None:
         # Providers differ in what they fold; spellings of one name must not add up.
         folded = unicodedata.normalize("NFKC", asked.username).strip().casefold()
-        _count(request, "user", _account_key(provider, folded))
+        count(request, "user", _account_key(provider, folded))
     if asked.client is not None:
-        _count(request, "client", _account_key(provider, asked.client.client_id))
+        count(request, "client", _account_key(provider, asked.client.client_id))
 
 
 def _account_key(provider: Provider, account: str) -> Any:
@@ -98,7 +98,7 @@ def _account_key(provider: Provider, account: str) -> Any:
     return lambda group, request: digest
 
 
-def _count(request: HttpRequest, kind: str, key: Any) -> None:
+def count(request: HttpRequest, kind: str, key: Any) -> None:
     """Count one request. Raises ``Refused`` over the limit, ``StateUnavailable`` uncounted."""
     usage = get_usage(
         request,

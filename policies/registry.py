@@ -14,6 +14,7 @@ from policies.kinds.rate_limit import RateLimit
 from policies.kinds.request_headers import RequestHeaders
 from policies.kinds.response_headers import ResponseHeaders
 from policies.kinds.security_headers import SecurityHeaders
+from policies.kinds.session import Session
 
 KINDS: dict[str, type[Policy]] = {
     kind.kind: kind
@@ -31,5 +32,6 @@ KINDS: dict[str, type[Policy]] = {
         RequestHeaders,
         ResponseHeaders,
         SecurityHeaders,
+        Session,
     )
 }

@@ -316,8 +316,10 @@ class Identify(Policy):
     kind = "identity"
     phase = Phase.IDENTIFY
 
-    def __init__(self, alternatives: Sequence[IdentityPolicy]) -> None:
+    def __init__(self, alternatives: Sequence[IdentityPolicy], invites: bool = True) -> None:
+        """``invites``: an alternative may show the way to a credential instead of refusing."""
         self._alternatives = tuple(alternatives)
+        self._inviting = tuple(p for p in alternatives if invites and _overrides(p, "invite"))
         missing = [policy.missing() for policy in alternatives]
         anonymous = (answer for answer in missing if isinstance(answer, Identity))
         self._nothing_presented = next(anonymous, missing[0])
@@ -340,14 +342,30 @@ class Identify(Policy):
         if isinstance(proven, Identity):
             call.identity = proven
             return PASS
-        return self._later(proven, call) if hasattr(proven, "__await__") else _refused(proven)
+        if hasattr(proven, "__await__"):
+            return self._later(proven, call, chosen)
+        return self._turned_away(proven, call, chosen)
 
-    async def _later(self, proof: Awaitable[Proven], call: Call) -> Decision:
+    async def _later(
+        self, proof: Awaitable[Proven], call: Call, chosen: IdentityPolicy | None
+    ) -> Decision:
         proven = await proof
         if isinstance(proven, Identity):
             call.identity = proven
             return PASS
-        return _refused(proven)
+        return self._turned_away(proven, call, chosen)
+
+    def _turned_away(
+        self, answer: object, call: Call, chosen: IdentityPolicy | None
+    ) -> Deny | Answer:
+        """The refusal, or the invitation of the alternative that was chosen; of the first one
+        that has any, where none was."""
+        deny = _refused(answer)
+        for policy in self._inviting:
+            invitation = policy.invite(call, deny) if chosen in (policy, None) else None
+            if invitation is not None:
+                return invitation
+        return deny
 
     def describe(self, call: Call) -> str:
         identity = call.identity
@@ -398,7 +416,7 @@ async def _awaited(decision: Decision | Awaitable[Decision]) -> Decision:
 def _step(item: Attached, on_report: OnReport) -> _Step:
     policy = item.policy
     if isinstance(policy, IdentityPolicy):  # in report mode: shown, but proves nothing
-        policy = Identify([policy])
+        policy = Identify([policy], invites=False)
         check: Check = _without_identity(policy)
     elif _only_shapes(item):
         check = _not_applied(item, on_report)
@@ -441,4 +459,5 @@ def _not_applied(item: Attached, on_report: OnReport) -> Check:
 def _overrides(policy: Policy, method: str) -> bool:
     if method == "check" and isinstance(policy, IdentityPolicy):
         return True
-    return getattr(type(policy), method) is not getattr(Policy, method)
+    base = IdentityPolicy if method == "invite" else Policy
+    return getattr(type(policy), method) is not getattr(base, method)

@@ -75,8 +75,19 @@ class State(Protocol):
         """Store a value for all workers."""
         ...
 
+    async def swap(self, key: str, held: bytes | None, value: bytes, ttl: float) -> bool:
+        """Store a value if ``held`` is what is there now (None: nothing); else change nothing.
+
+        Whether it was stored.
+        """
+        ...
+
     async def read(self, key: str) -> bytes | None:
         """The published value, or None when there is none or it expired."""
+        ...
+
+    async def touch(self, key: str, ttl: float) -> bool:
+        """Let what is kept under ``key`` live ``ttl`` seconds from now. Whether there was any."""
         ...
 
     async def delete(self, key: str) -> None:
@@ -122,21 +133,52 @@ class Tokens(Protocol):
         ...
 
 
+class Sessions(Protocol):
+    """Browser sessions: their tokens stay in the gateway, the browser holds a cookie."""
+
+    def signs_in(self, provider: str) -> bool:
+        """Whether browsers can sign in at that provider."""
+        ...
+
+    async def token(self, provider: str, cookie: bytes, now: float) -> bytes | Deny:
+        """The access token of a session that was begun at ``provider``, renewed if need be.
+
+        Raises ``StateUnavailable``.
+        """
+        ...
+
+
+class NoSessions:
+    """``Sessions`` where no browser signs in."""
+
+    def signs_in(self, provider: str) -> bool:
+        """See ``Sessions``."""
+        return False
+
+    async def token(self, provider: str, cookie: bytes, now: float) -> bytes | Deny:
+        """See ``Sessions``."""
+        return Deny("session_invalid", "No browser signs in here.")
+
+
+NO_SESSIONS = NoSessions()
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """What is handed to every policy when a chain is compiled.
 
     ``local`` is state of this process alone, for what goes on counting when ``state`` cannot
-    answer. ``scope`` and ``name`` say which policy is asking, so that two policies never share
-    an entry by accident: the compiler replaces them for each attached policy
-    (``dataclasses.replace``). ``scope`` is the place it is attached to: ``global``,
-    ``api:orders`` or ``route:orders GET /items/{id}``; ``name`` is its ``name:`` in the
-    configuration, empty when it has none.
+    answer. ``scope`` and ``name`` say which
+    policy is asking, so that two policies never share an entry by accident: the compiler
+    replaces them for each attached policy (``dataclasses.replace``). ``scope`` is the place it
+    is attached to: ``global``, ``api:orders`` or ``route:orders GET /items/{id}``; ``name`` is
+    its ``name:`` in the configuration, empty when it has none.
     """
 
     state: State
     tokens: Tokens
     clock: Callable[[], float]
     local: State
+    sessions: Sessions = NO_SESSIONS
     scope: str = ""
     name: str = ""

@@ -21,23 +21,17 @@ from pydantic import (
     StrictStr,
 )
 
-from policies.core.config import PolicyConfig
+from policies.core.browser import cookie_values
+from policies.core.config import PolicyConfig, Scope
 from policies.core.policy import IdentityPolicy, Proven
 from policies.core.services import Services
-from policies.core.values import Call, Deny, Headers, Identity
+from policies.core.values import Call, Deny, Identity
 from policies.core.values import Field as HeaderField
 
 _REALM = 'Bearer realm="gatehouse"'
 _PARAMETERS = re.compile(rb"[&;]")
 
-_SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,255}")  # RFC 6749 3.3
 _WORD = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")  # a token of RFC 9110 5.6.2
-
-
-def _scope(text: str) -> str:
-    if not _SCOPE.fullmatch(text):
-        raise ValueError("a scope is one word of printable ASCII without quotes and backslashes")
-    return text
 
 
 def _header(text: str) -> str:
@@ -59,7 +53,6 @@ def _claim_values(value: Any) -> Any:
     return value
 
 
-Scope = Annotated[str, AfterValidator(_scope)]
 Text = Annotated[str, Field(min_length=1, max_length=255)]
 Scalar = StrictBool | StrictInt | StrictStr
 ClaimValues = Annotated[Scalar | tuple[Scalar, ...], BeforeValidator(_claim_values)]
@@ -186,7 +179,7 @@ class Jwt(IdentityPolicy):
             else:
                 token = self._after_scheme(value)
         if self._cookie is not None:
-            found = _cookie_values(headers, self._cookie)
+            found = cookie_values(headers, self._cookie)
             if len(found) + (token is not None) > 1:
                 return _AMBIGUOUS
             token = found[0] if found else token
@@ -257,16 +250,6 @@ def _refused(deny: Deny) -> Deny:
     if deny.refusal.status != 401:
         return deny
     return replace(deny, fields=_challenge("invalid_token", deny.detail))
-
-
-def _cookie_values(headers: Headers, name: bytes) -> list[bytes]:
-    """Every value of a cookie (RFC 6265 4.2.1), as it stands."""
-    pairs = [
-        pair.strip(b" \t").partition(b"=")
-        for line in headers.all(b"cookie")
-        for pair in line.split(b";")
-    ]
-    return [value for key, equals, value in pairs if key == name and equals]
 
 
 def _holds_access_token(query: bytes) -> bool:

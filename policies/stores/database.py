@@ -35,6 +35,7 @@ from policies.stores.operations import (
     Read,
     Release,
     RememberOnce,
+    Replace,
     Result,
     Touch,
 )
@@ -60,6 +61,7 @@ _LEASE = f"{_ADD} OR entries.value = excluded.value"
 _ADD_TO = """
 UPDATE entries SET value = CAST(value AS INTEGER) + ? WHERE key = ? AND ends > ? RETURNING value
 """
+_REPLACE = "UPDATE entries SET value = ?, ends = ? WHERE key = ? AND value = ? AND ends > ?"
 _RELEASE = "DELETE FROM entries WHERE key = ? AND value = ? AND ends > ?"
 _TOUCH = "UPDATE entries SET ends = ? WHERE key = ? AND ends > ?"
 _DELETE = "DELETE FROM entries WHERE key = ? AND ends > ?"
@@ -175,6 +177,8 @@ def _apply(sql: sqlite3.Connection, operation: Operation, now: int) -> Result:
             return _changed(sql, _ADD, (key, value, _end(ttl, now), now))
         case Publish(key, value, ttl):
             return _changed(sql, _PUT, (key, value, _end(ttl, now)))
+        case Replace(key, before, value, ttl):
+            return _changed(sql, _REPLACE, (value, _end(ttl, now), key, before, now))
         case Read(key):
             held = _read(sql, key, now)
             return str(held).encode() if isinstance(held, (int, str)) else held

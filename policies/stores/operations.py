@@ -68,6 +68,15 @@ class Publish(NamedTuple):
     absent_only: bool = False
 
 
+class Replace(NamedTuple):
+    """Store a value in the place of another one. Result: whether ``held`` was what was there."""
+
+    key: str
+    held: bytes
+    value: bytes
+    ttl: float
+
+
 class Read(NamedTuple):
     """Result: the value or None. A counter reads as its decimal digits."""
 
@@ -87,7 +96,9 @@ class Delete(NamedTuple):
     key: str
 
 
-Operation = Consume | Increment | RememberOnce | Lease | Release | Publish | Read | Touch | Delete
+Operation = (
+    Consume | Increment | RememberOnce | Lease | Release | Publish | Replace | Read | Touch | Delete
+)
 Result = Allowance | int | bool | bytes | None
 
 

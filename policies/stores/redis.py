@@ -29,6 +29,7 @@ from policies.stores.operations import (
     Read,
     Release,
     RememberOnce,
+    Replace,
     Result,
     Touch,
 )
@@ -118,6 +119,8 @@ def _arguments(operation: Operation) -> tuple[str, _Argument, _Argument]:
             return "r", holder, ""
         case Publish(_, value, ttl, absent_only):
             return "a" if absent_only else "p", value, _milliseconds(ttl)
+        case Replace(_, held, value, ttl):
+            return "s", held + value, f"{_milliseconds(ttl)}/{len(held)}"
         case Read():
             return "g", "", ""
         case Touch(_, ttl):

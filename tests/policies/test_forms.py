@@ -80,6 +80,7 @@ def test_a_form_sent_as_it_opens_means_the_defaults(kind: type[Policy]) -> None:
         "cors": {"origins": "*"},
         "jwt": {"providers": "acme"},
         "rate_limit": {"limit": "1", "per": "1"},
+        "session": {"provider": "acme"},
     }
     form = policy_form(kind)()
     query = QueryDict(mutable=True)
@@ -99,6 +100,7 @@ def test_a_form_sent_as_it_opens_means_the_defaults(kind: type[Policy]) -> None:
         "cors": {"origins": ["*"]},
         "jwt": {"providers": ["acme"]},
         "rate_limit": {"limit": 1, "per": 1},
+        "session": {"provider": "acme"},
     }
     assert sent.config == kind.Config.model_validate(plain.get(kind.kind, {}))
 

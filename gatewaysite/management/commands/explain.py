@@ -40,7 +40,8 @@ class Command(BaseCommand):
         except (NotDescribable, ChangedWhileRead) as error:
             raise CommandError(f"the configuration cannot be read: {error}") from error
         environment: Environment = settings.ENVIRONMENT
-        world = World(environment, PeekState(open_state(environment.state)), log="off")
+        state = PeekState(open_state(environment.state))
+        world = World(environment, state, log="off", looks_on=True)
         built = world.build(document, generation)
         world.install(built)
         world.install_keys()

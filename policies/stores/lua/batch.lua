@@ -53,6 +53,13 @@ local apply = {
     redis.call('SET', key, value, 'PX', ttl)
     return 1
   end,
+  -- replace(held followed by value, "ttl/length of held"): whether held was there
+  s = function(key, both, bounds)
+    local ttl, size = string.match(bounds, '(%d+)/(%d+)')
+    if redis.call('GET', key) ~= string.sub(both, 1, size) then return 0 end
+    redis.call('SET', key, string.sub(both, size + 1), 'PX', ttl)
+    return 1
+  end,
   -- read(): the value, or nil
   g = function(key) return redis.call('GET', key) end,
   -- touch(ttl): whether there was an entry

@@ -10,6 +10,10 @@
 //            &path=/jwks    only for paths that begin so
 //   /_ctl/hits              requests seen, by path; with ?reset=1 they start again from none
 //   /_ctl/keys              the private keys, so that a test can mint any token with them
+//   /_ctl/ttl?seconds=S     access tokens live S seconds from now on
+//   /_ctl/forget            no refresh token is known any more
+//   /_ctl/browser?base=URL  where the gateway is, for the client `browser`: people sign in with
+//                           it at /interaction, refresh tokens rotate, logout is back-channel
 //
 // One line of JSON on stdout says where both listen; the process ends with its stdin.
 
@@ -18,8 +22,9 @@ import { createServer } from 'node:http';
 
 import Provider from 'oidc-provider';
 
-import { Shared } from './adapter.mjs';
+import { forget, Shared } from './adapter.mjs';
 import { passwordGrant } from './grants.mjs';
+import { interact } from './interactions.mjs';
 import { fresh } from './keys.mjs';
 
 const AUDIENCE = 'urn:test:api';
@@ -28,7 +33,7 @@ const TTL = 600;
 const resourceServerOf = (resource) => ({
   scope: 'read write',
   audience: resource,
-  accessTokenTTL: TTL,
+  accessTokenTTL: state.ttl,
   accessTokenFormat: 'jwt',
   jwt: { sign: { alg: 'RS256' } },
 });
@@ -49,16 +54,30 @@ const CLIENTS = [
     'read write offline_access'),
 ];
 
+const browser = (base) => ({
+  ...client('browser', ['authorization_code', 'refresh_token'], 'openid read write'),
+  redirect_uris: [`${base}/auth/acme/callback`],
+  post_logout_redirect_uris: [`${base}/auth/signed-out`],
+  backchannel_logout_uri: `${base}/auth/acme/backchannel-logout`,
+  backchannel_logout_session_required: true,
+});
+
 function build(issuer, keys) {
   const provider = new Provider(issuer, {
     adapter: Shared,
-    clients: CLIENTS,
+    clients: [...CLIENTS, ...(state.base ? [browser(state.base)] : [])],
     jwks: { keys },
     scopes: ['openid', 'offline_access', 'read', 'write'],
     cookies: { keys: ['only for tests'] },
-    ttl: { ClientCredentials: TTL, AccessToken: TTL, RefreshToken: 3600, Grant: 3600 },
+    ttl: { ClientCredentials: TTL, AccessToken: () => state.ttl, RefreshToken: 3600, Grant: 3600 },
     findAccount: (ctx, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
+    // Its own guard against requests into the network would keep it from our gateway.
+    fetch: (url, { dispatcher, ...options }) => globalThis.fetch(url, options),
+    interactions: { url: (ctx, interaction) => `/interaction/${interaction.uid}` },
+    rotateRefreshToken: true,
+    issueRefreshToken: (ctx, client) => client.grantTypeAllowed('refresh_token'),
     features: {
+      backchannelLogout: { enabled: true },
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
       introspection: { enabled: true },
@@ -72,12 +91,22 @@ function build(issuer, keys) {
     },
   });
   provider.on('grant.error', (ctx, error) => console.error(error.error_detail ?? error.message));
+  provider.on('backchannel.error', (ctx, error) => console.error(`logout: ${error.message}`));
   const grant = passwordGrant(provider, resourceServerOf, AUDIENCE);
   provider.registerGrantType('password', grant, ['username', 'password', 'scope', 'resource']);
   return provider;
 }
 
-const state = { keys: fresh(), fault: { mode: 'none', path: '/' }, hits: {}, handler: null };
+const state = {
+  keys: fresh(), fault: { mode: 'none', path: '/' }, hits: {}, handler: null, ttl: TTL, base: '',
+};
+
+function use(provider) {
+  const callback = provider.callback();
+  state.handler = (request, response) => (request.url.startsWith('/interaction/')
+    ? interact(provider, AUDIENCE, request, response)
+    : callback(request, response));
+}
 
 const FAULTS = {
   500: (request, response) => response.writeHead(500).end('{"error":"server_error"}'),
@@ -120,7 +149,7 @@ async function setFault(mode, path) {
 function rotate(drop) {
   const added = fresh();
   state.keys = drop ? added : [...added, ...state.keys];
-  state.handler = build(state.issuer, state.keys).callback();
+  use(build(state.issuer, state.keys));
   return { signing: added[0].kid };
 }
 
@@ -136,6 +165,13 @@ const CONTROLS = {
     return hits;
   },
   '/_ctl/keys': () => state.keys,
+  '/_ctl/ttl': (query) => { state.ttl = Number(query.get('seconds')); return state.ttl; },
+  '/_ctl/forget': () => { forget(); return {}; },
+  '/_ctl/browser': (query) => {
+    state.base = query.get('base');
+    use(build(state.issuer, state.keys));
+    return state.base;
+  },
 };
 
 const control = createServer(async (request, response) => {
@@ -148,7 +184,7 @@ const control = createServer(async (request, response) => {
 
 state.port = await listen(main, 0);
 state.issuer = `http://127.0.0.1:${state.port}`;
-state.handler = build(state.issuer, state.keys).callback();
+use(build(state.issuer, state.keys));
 const steering = await listen(control, 0);
 console.log(JSON.stringify({ issuer: state.issuer, control: `http://127.0.0.1:${steering}` }));
 
