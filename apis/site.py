@@ -1,27 +1,20 @@
-"""The console: Django's admin site with an overview, a judged configuration, throttled sign-in."""
+"""The console: Django's admin site with an overview and a judged configuration."""
 
-import logging
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.urls import reverse
-from django.utils.decorators import method_decorator
-from django.views.decorators.cache import never_cache
 
+from accounts.site import SignInSite
 from apis.health import judgement, refusing
 from apis.models import Api, AttachedPolicy, Route
 from apis.places import Located, locate
-from apis.signin import seconds_to_wait
 from oidc_clients.models import Client, Provider
 from policies.admin import Judgement
 from policies.core.config import Problem
-from policies.core.errors import StateUnavailable
 from policies.models import Generation
-
-logger = logging.getLogger(__name__)
 
 _ORDER = {
     "apis": ("Api", "Route", "AttachedPolicy", "Upstream"),
@@ -46,7 +39,7 @@ class Step(NamedTuple):
     done: bool
 
 
-class ConsoleSite(admin.AdminSite):
+class ConsoleSite(SignInSite):
     """One instance for all pages; Django's ``admin.site`` is it."""
 
     site_header = "Gatehouse"
@@ -86,33 +79,6 @@ class ConsoleSite(admin.AdminSite):
             names = _ORDER.get(app["app_label"], ())
             app["models"].sort(key=lambda model: (_at(names, model["object_name"]), model["name"]))
         return found
-
-    @method_decorator(never_cache)
-    def login(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        """Sign in, as often as ``apis.signin`` allows."""
-        if request.method != "POST":
-            return super().login(request, extra_context)
-        try:
-            wait = seconds_to_wait(request)
-        except StateUnavailable as error:
-            logger.error("console sign-in: %s", error)
-            advice = "Attempts cannot be counted at the moment. Try again in a few seconds."
-            return self._not_now(request, 503, "Sign-in is not possible now", advice, 5)
-        if wait:
-            advice = f"Nobody was signed in. Try again in {wait} seconds."
-            return self._not_now(request, 429, "Too many attempts to sign in", advice, wait)
-        return super().login(request, extra_context)
-
-    def _not_now(
-        self, request: HttpRequest, status: int, title: str, advice: str, wait: int
-    ) -> HttpResponse:
-        context = {**self.each_context(request), "title": title, "advice": advice}
-        headers = {"Retry-After": str(wait)}
-        return TemplateResponse(
-            request, "console/throttled.html", context, status=status, headers=headers
-        )
 
 
 def _at(names: Any, name: str) -> int:

@@ -107,9 +107,13 @@ def get_document(url: str, reach: Reach, limit: int, timeout: float) -> bytes:
     return answer.content
 
 
-def get_json(url: str, reach: Reach, timeout: float = TOTAL_TIME) -> Response:
-    """GET a JSON object. Raises ``FetchError``, also for every status but 200."""
-    response = _exchange("GET", url, reach, timeout).as_json()
+def get_json(
+    url: str, reach: Reach, timeout: float = TOTAL_TIME, token: str | None = None
+) -> Response:
+    """GET a JSON object, with ``token`` as the bearer token (RFC 6750 2.1) if there is one.
+    Raises ``FetchError``, also for every status but 200."""
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    response = _exchange("GET", url, reach, timeout, headers=headers).as_json()
     if response.status != 200 or response.json is None:
         raise FetchError(f"{check_url(url, True).host} answered with status {response.status}")
     return response

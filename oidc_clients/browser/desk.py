@@ -61,7 +61,10 @@ class Desk:
         sign_in = sign_in_of(config, self._keyring, networks)
         if sign_in is None:
             return None
-        spec = provider_spec(config, self._keyring, networks)
+        return self.kept(name, sign_in, provider_spec(config, self._keyring, networks))
+
+    def kept(self, name: str, sign_in: SignIn, spec: ProviderSpec) -> Party:
+        """The party of that name, made anew where anything about it has changed."""
         with self._lock:
             party = self._parties.get(name)
             if party is None or (party.sign_in, party.spec) != (sign_in, spec):

@@ -64,6 +64,15 @@ class Verifier:
 
     async def id_token(self, token: str, nonce: str, access_token: str, now: float) -> Person:
         """Who signed in. Raises ``TokenRefused`` and ``TokenUndecided``."""
+        claims = await self.id_claims(token, nonce, access_token, now)
+        name = claims.get("preferred_username") or claims.get("email") or claims.get("name")
+        shown = name if isinstance(name, str) else ""
+        return Person(_required(claims, "sub"), _optional(claims, "sid"), shown[:_MAX_NAME])
+
+    async def id_claims(
+        self, token: str, nonce: str, access_token: str, now: float
+    ) -> dict[str, Any]:
+        """All that an ID token says. Raises as ``id_token`` does."""
         parts, claims = await self._verified(token, now)
         typ = media_type(parts.typ or "jwt")
         if typ != "jwt" or "events" in claims:
@@ -74,9 +83,8 @@ class Verifier:
         if not isinstance(given, str) or not _same(given, nonce):
             raise TokenRefused("its nonce is another one")
         _check_access_token(parts.algorithm, claims.get("at_hash"), access_token)
-        name = claims.get("preferred_username") or claims.get("email") or claims.get("name")
-        shown = name if isinstance(name, str) else ""
-        return Person(_required(claims, "sub"), _optional(claims, "sid"), shown[:_MAX_NAME])
+        _required(claims, "sub")
+        return claims
 
     async def logout_token(self, token: str, now: float) -> Logout:
         """Whom it signs out. Raises ``TokenRefused`` and ``TokenUndecided``."""

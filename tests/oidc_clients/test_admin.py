@@ -12,7 +12,7 @@ from django.test import Client as Browser
 from django.urls import reverse
 from django.utils import timezone
 
-from apis import signin
+from accounts import throttle
 from oidc_clients.credentials import Peppers
 from oidc_clients.models import ApiKey, Client, Provider, ProviderClient, ProviderKey, SigningKey
 from policies.core.errors import StateUnavailable
@@ -345,19 +345,19 @@ def sign_in(name: str, password: str = "wrong", address: str = "198.51.100.7") -
 @pytest.fixture(autouse=True)
 def _limits_of_its_own(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """Counters are kept beyond one test: each test counts under names of its own."""
-    counted = signin._usage
+    counted = throttle._usage
     name = request.node.name
 
     def usage(asked: Any, what: str, key: Any, rate: str) -> Any:
         return counted(asked, f"{what} {name}", key, rate)
 
-    monkeypatch.setattr(signin, "_usage", usage)
+    monkeypatch.setattr(throttle, "_usage", usage)
 
 
 def test_A5_an_account_is_throttled_from_every_address_and_in_every_spelling(
     account: User,
 ) -> None:
-    limit = int(signin.PER_ACCOUNT.partition("/")[0])
+    limit = int(throttle.PER_ACCOUNT.partition("/")[0])
     for attempt in range(limit):
         name = ("ada", "ADA", " ada", "\N{FULLWIDTH LATIN SMALL LETTER A}da")[attempt % 4]
         assert sign_in(name, address=f"198.51.100.{attempt}").status_code == 200
@@ -371,7 +371,7 @@ def test_A5_an_account_is_throttled_from_every_address_and_in_every_spelling(
 
 
 def test_A5_an_address_is_throttled_over_all_accounts(account: User) -> None:
-    limit = int(signin.PER_ADDRESS.partition("/")[0])
+    limit = int(throttle.PER_ADDRESS.partition("/")[0])
     for attempt in range(limit):
         assert sign_in(f"user-{attempt}").status_code == 200
     assert sign_in("ada", PASSWORD).status_code == 429
@@ -392,7 +392,7 @@ def test_A5_nobody_signs_in_when_attempts_cannot_be_counted(
     def down(*args: Any, **kwargs: Any) -> Any:
         raise StateUnavailable("the store is away")
 
-    monkeypatch.setattr(signin, "_usage", down)
+    monkeypatch.setattr(throttle, "_usage", down)
     refused = sign_in("ada", PASSWORD)
     assert refused.status_code == 503
     assert refused["Retry-After"]
