@@ -24,6 +24,7 @@ class Provider:
         self.fault = ""
         self.cache_control = ""
         self.metadata: dict[str, Any] = {}
+        self.answers: dict[str, Any] = {}  # by name of a path: what is answered there
         self.seen: list[tuple[str, dict[str, str], bytes]] = []
         self.arrived = threading.Event()  # a request came
         self.gate = threading.Event()  # answers wait for it
@@ -73,6 +74,7 @@ class _Handler(BaseHTTPRequestHandler):
         "/jwks": "jwks",
         "/token": "token",
         "/elsewhere": "elsewhere",
+        "/userinfo": "userinfo",
     }
 
     @property
@@ -99,7 +101,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif what == "jwks":
             self.json({"keys": provider.keys}, {"Cache-Control": provider.cache_control})
         else:
-            self.json({"what": what})
+            self.json(provider.answers.get(what, {"what": what}))
 
     def do_POST(self) -> None:
         self.do_GET()
