@@ -79,6 +79,11 @@ class Provider:
         """Let people sign in for the gateway at ``base`` (its origin), with client ``browser``."""
         self._steer(f"browser?base={urllib.parse.quote(base)}")
 
+    def serve_console(self, base: str) -> None:
+        """Let people sign in to the console at ``base`` (its origin), with client ``console``:
+        ``ruth`` is in the group ``admins``, ``sam`` in ``staff``."""
+        self._steer(f"console?base={urllib.parse.quote(base)}")
+
     def lifetime(self, seconds: int = 600) -> None:
         """How long access tokens live that are issued from now on."""
         self._steer(f"ttl?seconds={seconds}")

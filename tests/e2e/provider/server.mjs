@@ -14,6 +14,8 @@
 //   /_ctl/forget            no refresh token is known any more
 //   /_ctl/browser?base=URL  where the gateway is, for the client `browser`: people sign in with
 //                           it at /interaction, refresh tokens rotate, logout is back-channel
+//   /_ctl/console?base=URL  where the console is, for the client `console`: userinfo says of ruth
+//                           that she is in `admins`, of sam that he is in `staff`
 //
 // One line of JSON on stdout says where both listen; the process ends with its stdin.
 
@@ -29,6 +31,7 @@ import { fresh } from './keys.mjs';
 
 const AUDIENCE = 'urn:test:api';
 const TTL = 600;
+const GROUPS = { ruth: ['admins'], sam: ['staff'] };
 
 const resourceServerOf = (resource) => ({
   scope: 'read write',
@@ -62,15 +65,27 @@ const browser = (base) => ({
   backchannel_logout_session_required: true,
 });
 
+const consoleClient = (base) => ({
+  ...client('console', ['authorization_code'], 'openid profile groups'),
+  redirect_uris: [`${base}/admin/sign-in/callback/`],
+});
+
+const claimsOf = (id) => ({ sub: id, preferred_username: id, groups: GROUPS[id] ?? [] });
+
 function build(issuer, keys) {
   const provider = new Provider(issuer, {
     adapter: Shared,
-    clients: [...CLIENTS, ...(state.base ? [browser(state.base)] : [])],
+    clients: [
+      ...CLIENTS,
+      ...(state.base ? [browser(state.base)] : []),
+      ...(state.console ? [consoleClient(state.console)] : []),
+    ],
     jwks: { keys },
     scopes: ['openid', 'offline_access', 'read', 'write'],
+    claims: { openid: ['sub'], profile: ['preferred_username'], groups: ['groups'] },
     cookies: { keys: ['only for tests'] },
     ttl: { ClientCredentials: TTL, AccessToken: () => state.ttl, RefreshToken: 3600, Grant: 3600 },
-    findAccount: (ctx, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
+    findAccount: (ctx, id) => ({ accountId: id, claims: () => claimsOf(id) }),
     // Its own guard against requests into the network would keep it from our gateway.
     fetch: (url, { dispatcher, ...options }) => globalThis.fetch(url, options),
     interactions: { url: (ctx, interaction) => `/interaction/${interaction.uid}` },
@@ -84,7 +99,8 @@ function build(issuer, keys) {
       revocation: { enabled: true },
       resourceIndicators: {
         enabled: true,
-        defaultResource: () => AUDIENCE,
+        // The console's tokens are for userinfo.
+        defaultResource: (ctx, { clientId }) => (clientId === 'console' ? undefined : AUDIENCE),
         useGrantedResource: () => true,
         getResourceServerInfo: (ctx, resource) => resourceServerOf(resource),
       },
@@ -99,6 +115,7 @@ function build(issuer, keys) {
 
 const state = {
   keys: fresh(), fault: { mode: 'none', path: '/' }, hits: {}, handler: null, ttl: TTL, base: '',
+  console: '',
 };
 
 function use(provider) {
@@ -167,6 +184,11 @@ const CONTROLS = {
   '/_ctl/keys': () => state.keys,
   '/_ctl/ttl': (query) => { state.ttl = Number(query.get('seconds')); return state.ttl; },
   '/_ctl/forget': () => { forget(); return {}; },
+  '/_ctl/console': (query) => {
+    state.console = query.get('base');
+    use(build(state.issuer, state.keys));
+    return state.console;
+  },
   '/_ctl/browser': (query) => {
     state.base = query.get('base');
     use(build(state.issuer, state.keys));
