@@ -44,6 +44,7 @@ def problems(
     found = [
         *_names(document),
         *_addresses(document, allowed_networks),
+        *_shared_secrets(document),
         *_own_paths(document),
         *_collisions(document),
         *_websockets(document),
@@ -104,9 +105,17 @@ def _addresses(document: Document, allowed: Networks) -> _Found:
 
 def _is_fetched(provider: ProviderConfig, member: str) -> bool:
     """Whether anything is ever asked at this address; an issuer may be a mere name."""
-    return member == "jwks_uri" or bool(
-        (provider.jwks_uri is None and not provider.keys) or provider.grants
-    )
+    configured = provider.jwks_uri is not None or provider.keys or provider.symmetric
+    return member == "jwks_uri" or not configured or bool(provider.grants)
+
+
+def _shared_secrets(document: Document) -> _Found:
+    for at, provider in enumerate(document.providers):
+        if provider.symmetric and not provider.verification_secrets:
+            yield (
+                ("providers", at, "shared_secret"),
+                "HS algorithms verify with it: give it here, or as the client's secret",
+            )
 
 
 def _address(place: Place, url: str, allowed: Networks) -> _Found:

@@ -20,9 +20,13 @@ WELL_KNOWN = "/.well-known/openid-configuration"
 _MAX_AGE = re.compile(r"(?:^|[\s,])max-age=\"?([0-9]{1,9})", re.ASCII | re.IGNORECASE)
 
 
+_BASIC = ("client_secret_basic",)  # RFC 8414 2: what holds where nothing is said
+
+
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """A provider's endpoints; None for one that it does not offer."""
+    """A provider's endpoints, None for one that it does not offer, and how clients authenticate
+    there, None where it does not say."""
 
     issuer: str
     jwks_uri: str | None = None
@@ -32,9 +36,22 @@ class Metadata:
     introspection_endpoint: str | None = None
     userinfo_endpoint: str | None = None
     end_session_endpoint: str | None = None
+    token_endpoint_auth_methods_supported: tuple[str, ...] | None = None
+    token_endpoint_auth_signing_alg_values_supported: tuple[str, ...] | None = None
+    revocation_endpoint_auth_methods_supported: tuple[str, ...] | None = None
+    introspection_endpoint_auth_methods_supported: tuple[str, ...] | None = None
+
+    def auth_methods(self, endpoint: str) -> tuple[str, ...]:
+        """The ways to authenticate at ``token_endpoint`` or another one.
+
+        Providers that name none for another endpoint mean those of the token endpoint.
+        """
+        own: tuple[str, ...] | None = getattr(self, f"{endpoint}_auth_methods_supported")
+        return own or self.token_endpoint_auth_methods_supported or _BASIC
 
 
-_ENDPOINTS = tuple(name for name in Metadata.__dataclass_fields__ if name != "issuer")
+_ENDPOINTS = tuple(n for n in Metadata.__dataclass_fields__ if n.endswith(("_endpoint", "_uri")))
+_LISTS = tuple(n for n in Metadata.__dataclass_fields__ if n.endswith("_supported"))
 
 
 class FetchedKeys(NamedTuple):
@@ -49,7 +66,22 @@ def discover(issuer: str, reach: Reach, timeout: float = TOTAL_TIME) -> Metadata
     document = get_json(issuer.removesuffix("/") + WELL_KNOWN, reach, timeout).json or {}
     if document.get("issuer") != issuer:
         raise FetchError("the metadata name another issuer than the configured one")
-    return Metadata(issuer, **{name: _endpoint(document, name, reach) for name in _ENDPOINTS})
+    return metadata_of(document, reach)
+
+
+def metadata_of(document: dict[str, Any], reach: Reach) -> Metadata:
+    """What a metadata document says of its issuer. Raises ``FetchError`` for what is unusable."""
+    members: dict[str, Any] = {name: _endpoint(document, name, reach) for name in _ENDPOINTS}
+    members |= {name: _words(document.get(name)) for name in _LISTS}
+    return Metadata(document["issuer"], **members)
+
+
+def _words(value: Any) -> tuple[str, ...] | None:
+    """A list of words that can be shown; what is none says nothing."""
+    if not isinstance(value, list):
+        return None
+    words = tuple(item for item in value if isinstance(item, str) and item.isprintable())
+    return words if len(words) == len(value) else None
 
 
 def _endpoint(document: dict[str, Any], name: str, reach: Reach) -> str | None:

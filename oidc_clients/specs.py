@@ -4,8 +4,6 @@ from oidc_clients.config import ProviderConfig
 from oidc_clients.provider import ProviderSpec, key_document, media_type
 from policies.references import Opener
 
-_SHARED_SECRET = "HS"  # RFC 7518 3.2: these algorithms verify with the client's secret
-
 
 def provider_spec(
     config: ProviderConfig, opener: Opener, networks: tuple[str, ...]
@@ -14,10 +12,6 @@ def provider_spec(
 
     Raises ``ValueError`` for what does not fit together, and what ``opener`` raises.
     """
-    secret = b""
-    symmetric = any(name.startswith(_SHARED_SECRET) for name in config.algorithms)
-    if symmetric and config.client is not None and config.client.secret is not None:
-        secret = config.client.secret.reveal(opener).encode()
     return ProviderSpec(
         name=config.name,
         issuer=config.issuer,
@@ -30,7 +24,9 @@ def provider_spec(
         leeway=config.leeway,
         jwks_uri=config.jwks_uri,
         static_keys=key_document(config.keys),
-        shared_secret=secret,
+        shared_secrets=tuple(
+            secret.reveal(opener).encode() for secret in config.verification_secrets
+        ),
         insecure_http=config.insecure_http,
         private_networks=networks,
     )
