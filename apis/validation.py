@@ -208,11 +208,14 @@ def _references(document: Document, left_out: Collection[str]) -> _Found:
 
 
 def _unknown(place: Place, entry: PolicyEntry, section: str, known: Collection[str]) -> _Found:
-    """Names that an option ``providers`` or ``clients`` gives and nobody has."""
+    """Names that an option ``providers``, ``clients`` or ``provider`` gives and nobody has."""
+    one = section[:-1]
     names = getattr(entry.config, section, ())
-    for at, name in enumerate(names):
+    named: list[tuple[Place, str]] = [((section, at), name) for at, name in enumerate(names)]
+    named += [((one,), name) for name in (getattr(entry.config, one, None),) if name is not None]
+    for members, name in named:
         if name not in known:
-            yield (*place, section, at), f"no {section[:-1]} is called {name}: add it to {section}"
+            yield (*place, *members), f"no {one} is called {name}: add it to {section}"
 
 
 def _audiences(place: Place, entry: PolicyEntry, providers: dict[str, ProviderConfig]) -> _Found:

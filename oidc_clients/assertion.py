@@ -5,6 +5,7 @@ An assertion is good for one minute and for one audience; its ``jti`` is random,
 provider can refuse a second use.
 """
 
+import hashlib
 import secrets
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,11 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+)
 
 from oidc_clients.jose import signed
 from oidc_clients.jwks import MIN_RSA_BITS
@@ -31,7 +36,8 @@ PrivateKey = RSAPrivateKey | EllipticCurvePrivateKey | Ed25519PrivateKey
 class AssertionKey:
     """A private key, the algorithms it can sign with (the usual one first), and its ``kid``."""
 
-    private: PrivateKey = field(repr=False)
+    private: PrivateKey = field(repr=False, compare=False)
+    fingerprint: str  # of the public key: two objects with one key are equal
     algorithms: tuple[str, ...]
     kid: str | None = None
 
@@ -42,16 +48,14 @@ class AssertionKey:
             private = load_pem_private_key(pem.encode(), password=None)
         except (ValueError, TypeError, UnsupportedAlgorithm) as error:
             raise ValueError("give a private key in PEM form, without a pass phrase") from error
-        if isinstance(private, Ed25519PrivateKey):
-            return cls(private, ("EdDSA",), kid)
-        if isinstance(private, RSAPrivateKey) and private.key_size >= MIN_RSA_BITS:
-            return cls(private, ("RS256", "PS256"), kid)
-        if isinstance(private, EllipticCurvePrivateKey) and private.curve.name in _CURVES:
-            return cls(private, (_CURVES[private.curve.name],), kid)
-        raise ValueError(
-            f"use an RSA key of at least {MIN_RSA_BITS} bits, an EC key on P-256, P-384 or P-521, "
-            "or an Ed25519 key"
-        )
+        algorithms = _algorithms(private)
+        if not algorithms:
+            raise ValueError(
+                f"use an RSA key of at least {MIN_RSA_BITS} bits, an EC key on P-256, P-384 or "
+                "P-521, or an Ed25519 key"
+            )
+        public = private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        return cls(private, hashlib.sha256(public).hexdigest(), algorithms, kid)  # type: ignore[arg-type]
 
     def narrowed(self, accepted: Collection[str] | None) -> Self:
         """The same key for those algorithms alone; None: nothing is known about them.
@@ -79,3 +83,14 @@ class AssertionKey:
             "exp": int(now) + LIFETIME,
         }
         return signed(claims, self.algorithms[0], self.private, self.kid)
+
+
+def _algorithms(private: object) -> tuple[str, ...]:
+    """What a key signs with, the usual algorithm first; nothing for one that is not taken."""
+    if isinstance(private, Ed25519PrivateKey):
+        return ("EdDSA",)
+    if isinstance(private, RSAPrivateKey) and private.key_size >= MIN_RSA_BITS:
+        return ("RS256", "PS256")
+    if isinstance(private, EllipticCurvePrivateKey) and private.curve.name in _CURVES:
+        return (_CURVES[private.curve.name],)
+    return ()

@@ -7,6 +7,8 @@ metadata exclude the one way that a client has, nothing is sent.
 """
 
 import base64
+import hashlib
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,7 +16,7 @@ from typing import NamedTuple
 from urllib.parse import quote_plus
 
 from oidc_clients.assertion import ASSERTION_TYPE, AssertionKey
-from oidc_clients.discovery import Metadata
+from oidc_clients.metadata import Metadata
 
 BASIC, POST, SIGNED = "client_secret_basic", "client_secret_post", "private_key_jwt"
 
@@ -42,6 +44,18 @@ class ClientCredentials:
     key: AssertionKey | None = None
     audience: str = "issuer"
 
+    @property
+    def is_public(self) -> bool:
+        """Whether it can prove nothing."""
+        return self.secret is None and self.key is None
+
+    @property
+    def fingerprint(self) -> str:
+        """Differs when anything about the client does, and tells nothing of it."""
+        key = self.key and (self.key.fingerprint, self.key.kid)
+        parts = [self.client_id, self.secret, key, self.audience]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
     def basic(self) -> str:
         """The value of ``Authorization`` (RFC 6749 2.3.1: each half form-urlencoded first)."""
         pair = f"{quote_plus(self.client_id)}:{quote_plus(self.secret or '')}"
@@ -54,7 +68,7 @@ class ClientCredentials:
 
         Raises ``ClientUnusable``.
         """
-        if self.key is None and self.secret is None:
+        if self.is_public:
             return Proof({"client_id": self.client_id}, {})
         method = SIGNED if self.key is not None else BASIC
         reason = excluded(method, metadata.auth_methods(endpoint))

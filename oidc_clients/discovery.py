@@ -8,50 +8,16 @@ Every function blocks and raises ``FetchError``.
 
 import re
 import time
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from oidc_clients.fetch import TOTAL_TIME, FetchError, Reach, check_url, get_json
 from oidc_clients.jwks import KeySet
+from oidc_clients.metadata import ENDPOINTS, LISTS, Metadata
 from oidc_clients.provider import ProviderSpec
 
 WELL_KNOWN = "/.well-known/openid-configuration"
 
 _MAX_AGE = re.compile(r"(?:^|[\s,])max-age=\"?([0-9]{1,9})", re.ASCII | re.IGNORECASE)
-
-
-_BASIC = ("client_secret_basic",)  # RFC 8414 2: what holds where nothing is said
-
-
-@dataclass(frozen=True, slots=True)
-class Metadata:
-    """A provider's endpoints, None for one that it does not offer, and how clients authenticate
-    there, None where it does not say."""
-
-    issuer: str
-    jwks_uri: str | None = None
-    token_endpoint: str | None = None
-    authorization_endpoint: str | None = None
-    revocation_endpoint: str | None = None
-    introspection_endpoint: str | None = None
-    userinfo_endpoint: str | None = None
-    end_session_endpoint: str | None = None
-    token_endpoint_auth_methods_supported: tuple[str, ...] | None = None
-    token_endpoint_auth_signing_alg_values_supported: tuple[str, ...] | None = None
-    revocation_endpoint_auth_methods_supported: tuple[str, ...] | None = None
-    introspection_endpoint_auth_methods_supported: tuple[str, ...] | None = None
-
-    def auth_methods(self, endpoint: str) -> tuple[str, ...]:
-        """The ways to authenticate at ``token_endpoint`` or another one.
-
-        Providers that name none for another endpoint mean those of the token endpoint.
-        """
-        own: tuple[str, ...] | None = getattr(self, f"{endpoint}_auth_methods_supported")
-        return own or self.token_endpoint_auth_methods_supported or _BASIC
-
-
-_ENDPOINTS = tuple(n for n in Metadata.__dataclass_fields__ if n.endswith(("_endpoint", "_uri")))
-_LISTS = tuple(n for n in Metadata.__dataclass_fields__ if n.endswith("_supported"))
 
 
 class FetchedKeys(NamedTuple):
@@ -71,8 +37,8 @@ def discover(issuer: str, reach: Reach, timeout: float = TOTAL_TIME) -> Metadata
 
 def metadata_of(document: dict[str, Any], reach: Reach) -> Metadata:
     """What a metadata document says of its issuer. Raises ``FetchError`` for what is unusable."""
-    members: dict[str, Any] = {name: _endpoint(document, name, reach) for name in _ENDPOINTS}
-    members |= {name: _words(document.get(name)) for name in _LISTS}
+    members: dict[str, Any] = {name: _endpoint(document, name, reach) for name in ENDPOINTS}
+    members |= {name: _words(document.get(name)) for name in LISTS}
     return Metadata(document["issuer"], **members)
 
 

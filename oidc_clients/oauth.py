@@ -12,7 +12,7 @@ Every function blocks; async callers run it in a thread.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from oidc_clients.client_auth import ClientCredentials
@@ -66,7 +66,7 @@ class Endpoints:
         issuer: Issuer,
         endpoint: Endpoint,
         client: ClientCredentials,
-        form: Mapping[str, str],
+        form: Mapping[str, str | Sequence[str]],
     ) -> Response:
         """The answer of an endpoint to ``client``.
 

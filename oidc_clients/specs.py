@@ -1,5 +1,7 @@
 """From a declared provider to the one that verifies: secrets are opened here, and only here."""
 
+from oidc_clients.assertion import AssertionKey
+from oidc_clients.client_auth import ClientCredentials
 from oidc_clients.config import ProviderConfig
 from oidc_clients.provider import ProviderSpec, key_document, media_type
 from policies.references import Opener
@@ -30,3 +32,18 @@ def provider_spec(
         insecure_http=config.insecure_http,
         private_networks=networks,
     )
+
+
+def own_client(config: ProviderConfig, opener: Opener) -> ClientCredentials | None:
+    """The gateway's own client at a provider, if it has one.
+
+    Raises ``ValueError`` for a key that cannot be used, and what ``opener`` raises.
+    """
+    client = config.client
+    if client is None:
+        return None
+    secret = client.secret.reveal(opener) if client.secret is not None else None
+    key = None
+    if client.key is not None:
+        key = AssertionKey.load(client.key.reveal(opener), client.key_id)
+    return ClientCredentials(client.id, secret, key, client.assertion_audience)
