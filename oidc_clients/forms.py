@@ -54,6 +54,20 @@ class SigningKeyForm(ConfigurationForm):
         exclude = ()
 
 
+class CheckForm(forms.Form):
+    """A sample token for a provider check; it is never shown again, nor kept."""
+
+    token = forms.CharField(
+        label="Sample token",
+        required=False,
+        widget=forms.Textarea(
+            attrs={"rows": 4, "cols": 80, "spellcheck": "false", "autocomplete": "off"}
+        ),
+        help_text="An access token as a client would send it, without Bearer. It is read on this "
+        "machine and sent nowhere. Leave it empty to check the provider alone.",
+    )
+
+
 class IssueKeyForm(forms.Form):
     """What a new API key is called and may be used for; the key itself is made, never typed."""
 

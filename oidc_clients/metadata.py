@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+
 @dataclass(frozen=True, slots=True)
 class Metadata:
     """A provider's endpoints, None for one that it does not offer, and how clients authenticate
