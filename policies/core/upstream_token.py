@@ -5,6 +5,7 @@ token that is in memory costs the call no waiting. Without a token nothing is fo
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Awaitable
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
@@ -79,16 +80,20 @@ class UpstreamTokenPolicy(Policy, ABC):
     def subject(self, call: Call) -> bytes | Deny:
         """In whose name the token is wanted, or why there can be none for this call."""
 
-    async def check(self, call: Call) -> Decision:
+    def check(self, call: Call) -> Decision | Awaitable[Decision]:
         subject = self.subject(call)
         if isinstance(subject, Deny):
             return subject
         value = self._token.held(subject, call.now)
         if value is None:
-            got = await self._token.get(subject, call.now)
-            if isinstance(got, Deny):
-                return got
-            value = got
+            return self._wait(call, subject)
+        call.upstream_fields.append((AUTHORIZATION, value))
+        return PASS
+
+    async def _wait(self, call: Call, subject: bytes) -> Decision:
+        value = await self._token.get(subject, call.now)
+        if isinstance(value, Deny):
+            return value
         call.upstream_fields.append((AUTHORIZATION, value))
         return PASS
 
