@@ -196,6 +196,7 @@ class Jwt(IdentityPolicy):
         return token
 
     def identify(self, call: Call, credential: bytes) -> Proven | Awaitable[Proven]:
+        call.token = credential
         verdict = self._recall(self._providers, credential, call.now)
         return self._verified(call, credential) if verdict is None else self._judge(verdict)
 
@@ -216,7 +217,6 @@ class Jwt(IdentityPolicy):
             self._any_scope and self._any_scope.isdisjoint(verdict.scopes)
         ):
             return self._insufficient
-        call.token = credential
         return verdict
 
     def missing(self) -> Deny | Identity:
