@@ -1,7 +1,7 @@
 """What the kinds share that call the upstream with a token of its own in ``Authorization``.
 
-The client's ``Authorization`` never stands beside it: the name is the policy's (``sets``). A
-token that is in memory costs the call no waiting. Without a token nothing is forwarded.
+The client's ``Authorization`` never stands beside it (``drops``). A token that is in memory costs
+the call no waiting. Without a token nothing is forwarded.
 """
 
 from abc import ABC, abstractmethod
@@ -57,7 +57,7 @@ class UpstreamTokenPolicy(Policy, ABC):
     """Runs in SHAPE: a token is got only for calls that every check has passed."""
 
     phase = Phase.SHAPE
-    sets = frozenset({AUTHORIZATION})
+    writes = drops = frozenset({AUTHORIZATION})
     exchange: bool
 
     def __init__(self, config: UpstreamTokenConfig, services: Services) -> None:

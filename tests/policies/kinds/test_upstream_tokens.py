@@ -87,7 +87,7 @@ def test_what_is_wanted(own: Policy, swap: Policy, tokens: Tokens) -> None:
         Wanted("acme", True, (), ("urn:up",)),
     ]
     assert own.phase is swap.phase is Phase.SHAPE
-    assert own.sets == swap.sets == {AUTHORIZATION}
+    assert own.writes == own.drops == swap.writes == swap.drops == {AUTHORIZATION}
 
 
 def test_the_gateways_token_serves_everybody(
