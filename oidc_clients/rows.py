@@ -10,39 +10,24 @@ from oidc_clients.assertion import AssertionKey
 from oidc_clients.client_auth import ClientCredentials
 from oidc_clients.jwks import SECRET_BYTES
 from oidc_clients.models import Provider
-from oidc_clients.provider import ProviderSpec, key_document, media_type
+from oidc_clients.provider import ProviderSpec
 
 
 def spec_of(provider: Provider, networks: tuple[str, ...]) -> ProviderSpec:
     """The provider as verification takes it; ``networks`` may be reached beside public ones."""
-    return ProviderSpec(
-        name=provider.name,
-        issuer=provider.issuer,
-        audiences=frozenset(provider.audiences),
-        algorithms=frozenset(provider.algorithms),
-        enabled=provider.enabled,
-        audience_claim=provider.audience_claim,
-        scope_claim=provider.scope_claim,
-        token_types=frozenset(map(media_type, provider.token_types)),
-        leeway=provider.leeway,
-        jwks_uri=provider.jwks_uri or None,
-        static_keys=key_document(provider.static_keys),
-        shared_secrets=_shared_secrets(provider),
-        insecure_http=provider.insecure_http,
-        private_networks=networks,
-    )
+    return ProviderSpec.of(provider, provider.static_keys, _shared_secrets(provider), networks)
 
 
-def _shared_secrets(provider: Provider) -> tuple[bytes, ...]:
+def _shared_secrets(provider: Provider) -> list[str]:
     if SECRET_BYTES.keys().isdisjoint(provider.algorithms):
-        return ()
+        return []
     stored = [provider.shared_secret, provider.former_shared_secret]
     if not stored[0]:
         try:
             stored[0] = provider.client.secret
         except ObjectDoesNotExist:
             stored[0] = ""
-    return tuple(secret.reveal().encode() for secret in stored if secret)
+    return [secret.reveal() for secret in stored if secret]
 
 
 def client_of(provider: Provider) -> ClientCredentials | None:

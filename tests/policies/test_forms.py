@@ -98,9 +98,11 @@ def test_a_form_sent_as_it_opens_means_the_defaults(kind: type[Policy]) -> None:
     sent = policy_form(kind)(query)
     assert sent.is_valid(), sent.errors
     plain = {
+        "client_credentials": {"provider": "acme"},
         "cors": {"origins": ["*"]},
         "jwt": {"providers": ["acme"]},
         "rate_limit": {"limit": 1, "per": 1},
+        "token_exchange": {"provider": "acme"},
     }
     assert sent.config == kind.Config.model_validate(plain.get(kind.kind, {}))
 
