@@ -4,20 +4,17 @@ It is one of the registered providers: its keys, algorithms, issuer and leeway a
 its tokens are verified everywhere.
 """
 
-from dataclasses import replace
 from typing import NamedTuple
 
 from django.conf import settings
 
 from accounts.models import ConsoleSignIn
 from oidc_clients.browser.desk import Party, desk
-from oidc_clients.browser.grants import GrantUnavailable, SignIn, sign_in_of
+from oidc_clients.browser.grants import GrantUnavailable, SignIn
+from oidc_clients.client_auth import ClientCredentials
 from oidc_clients.discovery import Metadata
-from oidc_clients.fetch import Reach
-from oidc_clients.specs import provider_spec
-from oidc_clients.stored import provider_config
-from oidc_clients.token_request import ClientCredentials
-from policies.secrets import Keyring, SecretUnreadable
+from oidc_clients.rows import client_of, spec_of
+from policies.references import SecretUnreadable
 
 
 class NoProvider(Exception):
@@ -57,19 +54,15 @@ def console_provider() -> ConsoleProvider:
     row = chosen.provider
     if row is None or not row.enabled:
         raise NoProvider("no provider is chosen for the console, or it is switched off")
-    networks, keyring = settings.ENVIRONMENT.allow_private_upstreams, Keyring.from_settings()
     try:
-        config = provider_config(row)
-        spec = provider_spec(config, keyring, networks)
-        sign_in = sign_in_of(config, keyring, networks)
+        client = client_of(row)
         if chosen.client_id:
             secret = chosen.client_secret.reveal() if chosen.client_secret else None
             client = ClientCredentials(chosen.client_id, secret)
-            reach = Reach(networks, config.insecure_http)
-            sign_in = SignIn(config.name, config.issuer, client, reach)
+        spec = spec_of(row, settings.ENVIRONMENT.allow_private_upstreams)
     except (SecretUnreadable, ValueError) as error:
         raise NoProvider(str(error)) from error
-    if sign_in is None:
+    if client is None:
         raise NoProvider(f"the gateway has no client at {row.name}, and the console has none")
-    sign_in = replace(sign_in, scopes=tuple(chosen.scopes), parameters={})
+    sign_in = SignIn(row.name, row.issuer, client, spec.reach, scopes=tuple(chosen.scopes))
     return ConsoleProvider(chosen, desk().kept(f"console {row.name}", sign_in, spec))

@@ -14,10 +14,10 @@ from pydantic import ValidationError
 from apis import openapi
 from apis.config import ApiConfig, Document
 from apis.models import Api, AttachedPolicy, Route, Upstream
-from oidc_clients.models import ApiKey, Client, Provider, SigningKey
-from oidc_clients.stored import provider_members, secret_members, source_members
+from oidc_clients.models import ApiKey, Client, Provider, ProviderClient, SigningKey
 from policies.core.config import Problem, problems_of
 from policies.references import STORED, text_digest
+from policies.secrets import SealedValue
 
 
 class NotDescribable(Exception):
@@ -36,7 +36,7 @@ def describe() -> Document:
     """
     data = {
         "format": 1,
-        "providers": [provider_members(p) for p in Provider.objects.select_related("client")],
+        "providers": [_provider(p) for p in Provider.objects.select_related("client")],
         "clients": [
             _client(c) for c in Client.objects.prefetch_related("api_keys", "signing_keys")
         ],
@@ -92,6 +92,42 @@ def _with_operations(at: int, api: ApiConfig) -> ApiConfig:
         ) from error
 
 
+def _provider(provider: Provider) -> dict[str, Any]:
+    client = getattr(provider, "client", None)
+    return {
+        "name": provider.name,
+        "issuer": provider.issuer,
+        "jwks_uri": provider.jwks_uri or None,
+        "keys": provider.static_keys,
+        "enabled": provider.enabled,
+        "audiences": provider.audiences,
+        "audience_claim": provider.audience_claim,
+        "scope_claim": provider.scope_claim,
+        "algorithms": provider.algorithms,
+        "shared_secret": _secret(provider.shared_secret),
+        "former_shared_secret": _secret(provider.former_shared_secret),
+        "token_types": provider.token_types,
+        "leeway": provider.leeway,
+        "insecure_http": provider.insecure_http,
+        "client": client and _own_client(client),
+        "grants": provider.grants,
+        "scopes": provider.scopes,
+        "sign_in_parameters": provider.sign_in_parameters,
+        "session_idle": provider.session_idle,
+        "session_lifetime": provider.session_lifetime,
+    }
+
+
+def _own_client(client: ProviderClient) -> dict[str, Any]:
+    return {
+        "id": client.client_id,
+        "secret": _secret(client.secret),
+        "key": _secret(client.key),
+        "key_id": client.key_id or None,
+        "assertion_audience": client.assertion_audience,
+    }
+
+
 def _client(client: Client) -> dict[str, Any]:
     return {
         "name": client.name,
@@ -104,7 +140,7 @@ def _client(client: Client) -> dict[str, Any]:
 def _api_key(key: ApiKey) -> dict[str, Any]:
     return {
         "name": key.name,
-        "value": {"sealed": key.digest, "context": "digest", **source_members(key.source)},
+        "value": {"sealed": key.digest, "context": "digest", **_source(key.source)},
         "scopes": key.scopes,
         "expires": key.expires,
     }
@@ -115,7 +151,7 @@ def _signing_key(key: SigningKey) -> dict[str, Any]:
         "id": key.key_id,
         "algorithm": key.algorithm,
         "public_key": _text(key.public_key, key.files.get("public_key")),
-        "secret": secret_members(key.secret),
+        "secret": _secret(key.secret),
     }
 
 
@@ -145,7 +181,7 @@ def _upstream(upstream: Upstream) -> dict[str, Any]:
     tls = {
         "ca": _text(upstream.tls_ca, upstream.files.get("tls_ca")),
         "cert": _text(upstream.tls_cert, upstream.files.get("tls_cert")),
-        "key": secret_members(upstream.tls_key),
+        "key": _secret(upstream.tls_key),
         "server_name": upstream.tls_server_name or None,
     }
     return {
@@ -170,6 +206,17 @@ def _policies(rows: Any) -> list[dict[str, Any]]:
 def _members(row: AttachedPolicy) -> dict[str, str]:
     members = {"mode": row.mode}
     return {**members, "name": row.name} if row.name else members
+
+
+def _secret(value: SealedValue) -> dict[str, str] | None:
+    if not value:
+        return None
+    return {"sealed": value.stored, "context": value.context, **_source(value.source)}
+
+
+def _source(source: str) -> dict[str, str]:
+    kind, _, name = source.partition(":")
+    return {kind: name} if kind in ("env", "file") else {}
 
 
 def _text(text: str, file: dict[str, str] | None) -> dict[str, str] | None:

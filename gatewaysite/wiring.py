@@ -20,15 +20,17 @@ from apis.live import Live
 from apis.routing import Route, RoutingTable, Target, UpstreamSpec
 from apis.snapshot import Compiler, compile_table
 from gatewaysite.environment import Environment
-from oidc_clients.browser.grants import Grants, SignIn, sign_in_of
+from oidc_clients.browser.grants import Grants, SignIn
 from oidc_clients.browser.sessions import BrowserSessions
 from oidc_clients.browser.store import SessionStore
 from oidc_clients.endpoints import MetadataCache
 from oidc_clients.keystore import KeyStore
+from oidc_clients.oauth import Endpoints
 from oidc_clients.provider import ProviderSpec
-from oidc_clients.specs import provider_spec
+from oidc_clients.specs import own_client, provider_spec
 from oidc_clients.stored_keys import stored_sets
 from oidc_clients.tokens import ProviderTokens
+from oidc_clients.upstream_tokens import TokenStore, WantedTokens
 from policies.core.chain import Attached, Reported, compile_chain
 from policies.core.config import PolicyConfig, Problem, location
 from policies.core.services import Services, State
@@ -48,8 +50,10 @@ class Built:
 
     table: RoutingTable
     providers: tuple[ProviderSpec, ...]
-    sign_ins: tuple[SignIn, ...]
     problems: tuple[Problem, ...]
+    wanted: frozenset[str] = frozenset()
+    """Names of the tokens for upstreams that it wants."""
+    sign_ins: tuple[SignIn, ...] = ()
 
 
 class NextTokens:
@@ -91,11 +95,8 @@ class NextSessions:
 class World:
     """Everything that outlives a generation: state, tokens, upstreams, log, the live table."""
 
-    def __init__(
-        self, environment: Environment, state: State, log: str = "", looks_on: bool = False
-    ) -> None:
-        """``log`` overrides where the access log is written. A world that only looks on renews
-        no session: what a provider gave for a refresh token would have to be kept."""
+    def __init__(self, environment: Environment, state: State, log: str = "") -> None:
+        """``log`` overrides where the access log is written."""
         self.environment = environment
         self.live = Live()
         self.observer = Observer(
@@ -104,47 +105,60 @@ class World:
         self.upstreams = Upstreams()
         self.keystore = KeyStore(state, time.time)
         self.tokens = ProviderTokens(self.keystore)
-        store = SessionStore(state, Keyring.from_settings(), time.time)
-        grants = Grants(MetadataCache())
-        self.sessions = BrowserSessions(store, grants, time.time, renews=not looks_on)
+        metadata, keyring = MetadataCache(), Keyring.from_settings()
+        self.token_store = TokenStore(state, time.time, Endpoints(metadata), keyring)
+        store = SessionStore(state, keyring, time.time)
+        self.sessions = BrowserSessions(store, Grants(metadata), time.time)
         self._services = Services(state, self.tokens, time.time, MemoryState())
 
     def build(self, document: Document, generation: int) -> Built:
         """A generation, beside the one in force. Raises ``ValueError`` if there can be none."""
         opener = Keyring.from_settings()
-        tokens, sessions, problems = NextTokens(self.tokens), NextSessions(self.sessions), []
-        networks = self.environment.allow_private_upstreams
+        tokens, problems = NextTokens(self.tokens), []
+        wanted, sessions = WantedTokens(self.token_store), NextSessions(self.sessions)
         specs = []
         for number, config in enumerate(document.providers):
             try:
-                spec = provider_spec(config, opener, networks)
-                sign_in = sign_in_of(config, opener, networks)
+                spec = provider_spec(config, opener, self.environment.allow_private_upstreams)
             except (ValueError, SecretUnreadable) as error:
                 tokens.refuse(config.name, str(error))
                 problems.append(Problem(path=location(("providers", number)), message=str(error)))
                 continue
             tokens.add(spec)
             specs.append(spec)
-            if sign_in is not None:
-                sessions.sign_ins[config.name] = sign_in
-        services = replace(self._services, tokens=tokens, sessions=sessions)
+            try:
+                client = own_client(config, opener)
+                wanted.add(spec, client)
+                if client is not None:
+                    sessions.sign_ins[spec.name] = SignIn.of(config, client, spec.reach)
+            except (ValueError, SecretUnreadable) as error:
+                wanted.refuse(spec.name, str(error))
+                path = location(("providers", number, "client"))
+                problems.append(Problem(path=path, message=str(error)))
+        services = replace(self._services, tokens=tokens, upstream_tokens=wanted, sessions=sessions)
         compiler = Compiler(
             services=services,
             carrier=self.upstreams.carrier,
             opener=opener,
             on_report=self._on_report,
-            private_networks=networks,
+            private_networks=self.environment.allow_private_upstreams,
             builtin=(self._auth_route(services),),
         )
         table, found = compile_table(document, compiler, generation)
-        sign_ins = tuple(sessions.sign_ins.values())
-        return Built(table, tuple(specs), sign_ins, (*problems, *found))
+        return Built(
+            table,
+            tuple(specs),
+            (*problems, *found),
+            frozenset(wanted.names),
+            tuple(sessions.sign_ins.values()),
+        )
 
     def install(self, built: Built) -> None:
         """Put a generation in force: one step of the event loop, between two requests."""
         self.tokens.replace(built.providers)
         self.sessions.replace(built.sign_ins)
         self.live.swap(built.table)
+        self.token_store.retain(built.wanted)
         carriers = (route.carrier for route in built.table.routes)
         self.upstreams.retain({carrier.spec for carrier in carriers if carrier is not None})
 

@@ -40,5 +40,9 @@ class Bounded(Generic[K, V]):
         self._young = {key: value for key, value in self._young.items() if wanted(value)}
         self._old = {key: value for key, value in self._old.items() if wanted(value)}
 
+    def drop(self, key: K) -> None:
+        self._young.pop(key, None)
+        self._old.pop(key, None)
+
     def __len__(self) -> int:
         return len(self._young) + len(self._old)

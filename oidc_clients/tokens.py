@@ -14,19 +14,18 @@ description decides: which algorithms, which key, which claims. Rules:
 5. What was taken back is looked up when a token is verified, never when one is recalled: new
    revocations drop from the memory what they cover.
 
-PyJWT verifies the signatures; no other module imports it.
+The signatures are verified by PyJWT, through ``oidc_clients.jose``.
 """
 
 from collections.abc import Iterable
 from hashlib import sha256
 from typing import Any
 
-from jwt.algorithms import Algorithm, get_default_algorithms
-
 from oidc_clients import claims as rules
 from oidc_clients.bounded import Bounded
 from oidc_clients.compact import MAX_TOKEN_BYTES, Compact, parse
-from oidc_clients.jwks import ALGORITHMS, KeySet
+from oidc_clients.jose import verifies
+from oidc_clients.jwks import Key, KeySet
 from oidc_clients.keystore import KeySlot, KeyStore
 from oidc_clients.provider import ProviderSpec
 from oidc_clients.revocation import NOTHING_REVOKED, RevocationBook, Revoked
@@ -38,10 +37,6 @@ MAX_ACCEPTED = 20_000
 MAX_REFUSED = 4096
 REFUSED_SECONDS = 5.0
 """How long a refusal is remembered."""
-
-_VERIFIERS: dict[str, Algorithm] = {
-    name: algorithm for name, algorithm in get_default_algorithms().items() if name in ALGORITHMS
-}
 
 
 class ProviderTokens:
@@ -147,14 +142,12 @@ class ProviderTokens:
         refusal = rules.type_refusal(spec, parts, claims)
         if refusal is not None:
             return refusal
-        # A shared secret has no kid: there is one, and it is nobody's to choose.
-        kid = None if spec.symmetric else parts.kid
-        keys = await keys_for(self._store, slot, kid, now)
+        keys = await keys_for(self._store, slot, parts, now)
         if isinstance(keys, Deny):
             return keys
         if self._enabled.get(spec.name) is not provider:
             return rules.ISSUER  # replaced while we waited
-        refusal = signature_refusal(parts, kid, keys)
+        refusal = signed_refusal(spec, parts, keys)
         if refusal is rules.KEY_UNKNOWN or refusal is rules.ALGORITHM:
             return refusal
         verdict = refusal or rules.accept(spec, claims, now)
@@ -163,17 +156,25 @@ class ProviderTokens:
         return provider.remember(keys, digest, verdict, now)
 
 
-async def keys_for(store: KeyStore, slot: KeySlot, kid: str | None, now: float) -> KeySet | Deny:
-    """The key set in force, which knows ``kid`` if there is such a key at all."""
+async def keys_for(store: KeyStore, slot: KeySlot, token: Compact, now: float) -> KeySet | Deny:
+    """The key set in force, which knows the token's ``kid`` if there is such a key at all."""
     keys = await store.ready(slot, now)
     if keys is None:
         return rules.UNAVAILABLE
-    if kid is None or keys.knows(kid):
+    # A shared secret has no kid: it is nobody's to choose.
+    if slot.spec.symmetric or token.kid is None or keys.knows(token.kid):
         return keys
-    found = await store.search(slot, kid)
+    found = await store.search(slot, token.kid)
     if not found or slot.held is None:
         return rules.UNAVAILABLE if slot.blind else rules.KEY_UNKNOWN
     return slot.held.keys
+
+
+def signed_refusal(spec: ProviderSpec, token: Compact, keys: KeySet) -> Deny | None:
+    """Whether no key of the provider's verifies the token."""
+    if spec.symmetric:
+        return shared_secret_refusal(token, keys)
+    return signature_refusal(token, token.kid, keys)
 
 
 def signature_refusal(parts: Compact, kid: str | None, keys: KeySet) -> Deny | None:
@@ -181,10 +182,17 @@ def signature_refusal(parts: Compact, kid: str | None, keys: KeySet) -> Deny | N
     key = keys.select(kid, parts.algorithm)
     if key is None:
         return rules.KEY_UNKNOWN if kid is None or not keys.knows(kid) else rules.ALGORITHM
-    verifier = _VERIFIERS[parts.algorithm]
-    if not verifier.verify(parts.signing_input, key.material, parts.signature):
-        return rules.SIGNATURE
-    return None
+    return None if _verifies(key, parts) else rules.SIGNATURE
+
+
+def shared_secret_refusal(parts: Compact, keys: KeySet) -> Deny | None:
+    """Whether none of the shared secrets verifies the token; during a rotation there are two."""
+    verified = [_verifies(key, parts) for key in keys.fitting(parts.algorithm)]
+    return None if any(verified) else rules.SIGNATURE
+
+
+def _verifies(key: Key, parts: Compact) -> bool:
+    return verifies(parts.algorithm, parts.signing_input, key.material, parts.signature)
 
 
 class _Provider:

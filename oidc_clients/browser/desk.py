@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from django.conf import settings
 
-from oidc_clients.browser.grants import Grants, SignIn, sign_in_of
+from oidc_clients.browser.grants import Grants, SignIn
 from oidc_clients.browser.id_tokens import Verifier
 from oidc_clients.browser.login import Logins
 from oidc_clients.browser.store import SessionStore
@@ -19,8 +19,7 @@ from oidc_clients.endpoints import MetadataCache
 from oidc_clients.keystore import KeyStore
 from oidc_clients.models import Provider
 from oidc_clients.provider import ProviderSpec
-from oidc_clients.specs import provider_spec
-from oidc_clients.stored import provider_config
+from oidc_clients.rows import client_of, spec_of
 from oidc_clients.tokens import ProviderTokens
 from policies.core.services import State
 from policies.secrets import Keyring
@@ -44,7 +43,6 @@ class Desk:
         self.sessions = SessionStore(state, keyring, time.time)
         self.logins = Logins(state, keyring)
         self.grants = Grants(MetadataCache())
-        self._keyring = keyring
         self._parties: dict[str, Party] = {}
         self._lock = threading.Lock()
 
@@ -56,12 +54,11 @@ class Desk:
         row = Provider.objects.filter(name=name, enabled=True).select_related("client").first()
         if row is None:
             return None
-        networks = settings.ENVIRONMENT.allow_private_upstreams
-        config = provider_config(row)
-        sign_in = sign_in_of(config, self._keyring, networks)
-        if sign_in is None:
+        client = client_of(row)
+        if client is None:
             return None
-        return self.kept(name, sign_in, provider_spec(config, self._keyring, networks))
+        spec = spec_of(row, settings.ENVIRONMENT.allow_private_upstreams)
+        return self.kept(name, SignIn.of(row, client, spec.reach), spec)
 
     def kept(self, name: str, sign_in: SignIn, spec: ProviderSpec) -> Party:
         """The party of that name, made anew where anything about it has changed."""

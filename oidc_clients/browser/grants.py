@@ -1,23 +1,22 @@
-"""The gateway's own client at a provider's token endpoint: a code, or a refresh token, for tokens.
+"""What a sign-in asks of a provider: tokens for a code, and for a refresh token.
 
-The secret goes in the ``Authorization`` header alone, to the endpoint that the provider's
-verified metadata name; what comes back is bounded and read strictly. Every function blocks.
+The gateway's own client asks (``oidc_clients.oauth``); what comes back is bounded and read
+strictly. Every function blocks.
 """
 
 import contextlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
+from oidc_clients.client_auth import ClientCredentials, ClientUnusable
 from oidc_clients.compact import MAX_TOKEN_BYTES, parse
-from oidc_clients.config import ProviderConfig
-from oidc_clients.discovery import Metadata
 from oidc_clients.endpoints import MetadataCache
-from oidc_clients.fetch import FetchError, Reach, Response, post_form
+from oidc_clients.fetch import FetchError, Reach
+from oidc_clients.metadata import Metadata
+from oidc_clients.oauth import Endpoints, Issuer, NotOffered, ProviderUnavailable, token_answer
 from oidc_clients.strict import NotStrict, json_object
-from oidc_clients.token_request import ClientCredentials
-from policies.references import Opener
 
 _PRINTABLE = re.compile(r"[\x21-\x7e]+")
 _MARGIN = 60.0  # seconds before its expiry at which a token is renewed, at most
@@ -52,27 +51,21 @@ class SignIn:
     idle: int = 1800
     lifetime: int = 28800
 
-
-def sign_in_of(config: ProviderConfig, opener: Opener, networks: tuple[str, ...]) -> SignIn | None:
-    """How people sign in at a provider; None where the gateway has no client there.
-
-    ``networks`` may be reached beside public addresses. Raises what ``opener`` raises.
-    """
-    client = config.client
-    if client is None:
-        return None
-    secret = client.secret.reveal(opener) if client.secret is not None else None
-    return SignIn(
-        provider=config.name,
-        issuer=config.issuer,
-        client=ClientCredentials(client.id, secret),
-        reach=Reach(networks, config.insecure_http),
-        enabled=config.enabled,
-        scopes=config.scopes,
-        parameters=config.sign_in_parameters,
-        idle=config.session_idle,
-        lifetime=config.session_lifetime,
-    )
+    @classmethod
+    def of(cls, declared: Any, client: ClientCredentials, reach: Reach) -> Self:
+        """From a declaration (``oidc_clients.config.ProviderConfig``) or a row, which name their
+        members alike."""
+        return cls(
+            provider=declared.name,
+            issuer=declared.issuer,
+            client=client,
+            reach=reach,
+            enabled=declared.enabled,
+            scopes=tuple(declared.scopes),
+            parameters=dict(declared.sign_in_parameters),
+            idle=declared.session_idle,
+            lifetime=declared.session_lifetime,
+        )
 
 
 class Tokens(NamedTuple):
@@ -90,6 +83,7 @@ class Grants:
 
     def __init__(self, metadata: MetadataCache) -> None:
         self._metadata = metadata
+        self._endpoints = Endpoints(metadata)
 
     def metadata(self, sign_in: SignIn) -> Metadata:
         """The provider's metadata. Raises ``GrantUnavailable``."""
@@ -119,31 +113,24 @@ class Grants:
         return self._ask(sign_in, form, now)
 
     def _ask(self, sign_in: SignIn, form: dict[str, str], now: float) -> Tokens:
-        endpoint = self.metadata(sign_in).token_endpoint
-        if endpoint is None:
-            raise GrantUnavailable("its metadata name no token_endpoint")
-        headers = {}
-        if sign_in.client.secret is None:
-            form["client_id"] = sign_in.client.client_id
-        else:
-            headers["Authorization"] = sign_in.client.basic()
+        issuer = Issuer(sign_in.issuer, sign_in.reach)
         try:
-            answer = post_form(endpoint, form, headers, sign_in.reach)
-        except FetchError as error:
+            response = self._endpoints.ask(issuer, "token_endpoint", sign_in.client, form)
+            answer = token_answer(response)
+        except (ClientUnusable, NotOffered, ProviderUnavailable) as error:
             raise GrantUnavailable(str(error)) from error
-        return _tokens(answer, now)
+        if answer.error == "invalid_grant":
+            raise GrantRefused(answer.error)
+        if answer.error:
+            raise GrantUnavailable(f"it refuses the gateway: {answer.error}")
+        return _tokens(answer.content, now)
 
 
-def _tokens(answer: Response, now: float) -> Tokens:
-    content = answer.json or {}
-    if answer.status != 200:
-        error = content.get("error")
-        if answer.status in (400, 401, 403) and error == "invalid_grant":
-            raise GrantRefused("invalid_grant")
-        raise GrantUnavailable(f"it answered with status {answer.status} ({_known(error)})")
+def _tokens(content: Mapping[str, Any], now: float) -> Tokens:
+    """The tokens of an answer. Raises ``GrantUnavailable``."""
     access = _token(content, "access_token")
-    if not access or str(content.get("token_type", "")).lower() != "bearer":
-        raise GrantUnavailable("its answer holds no bearer token")
+    if str(content.get("token_type", "")).lower() != "bearer":
+        raise GrantUnavailable("its token is no bearer token")
     expires = _expiry(access, content.get("expires_in"), now)
     renew_at = expires - min(_MARGIN, max(0.0, expires - now) * _MARGIN_PART)
     refresh, id_token = _token(content, "refresh_token"), _token(content, "id_token")
@@ -173,8 +160,3 @@ def _expiry(token: str, expires_in: Any, now: float) -> float:
     with contextlib.suppress(NotStrict):  # an opaque token says nothing
         moments.append(json_object(parse(token.encode()).payload).get("exp"))
     return min((float(item) for item in moments if type(item) in (int, float)), default=now)
-
-
-def _known(error: Any) -> str:
-    """An OAuth error's name, if it is one that may be logged."""
-    return error if isinstance(error, str) and re.fullmatch(r"[a-z_]{1,40}", error) else "no error"

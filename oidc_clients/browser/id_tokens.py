@@ -18,7 +18,7 @@ from oidc_clients.compact import Compact, parse
 from oidc_clients.keystore import KeySlot, KeyStore
 from oidc_clients.provider import ProviderSpec, media_type
 from oidc_clients.strict import NotStrict, json_object
-from oidc_clients.tokens import keys_for, signature_refusal
+from oidc_clients.tokens import keys_for, signed_refusal
 from policies.core.values import Deny
 
 LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
@@ -114,9 +114,8 @@ class Verifier:
             raise TokenRefused("its algorithm is not one of the provider's")
         if claims.get("iss") != self._spec.issuer:
             raise TokenRefused("its issuer is another one")
-        kid = None if self._spec.symmetric else parts.kid
-        keys = await keys_for(self._store, self._slot, kid, now)
-        refusal = keys if isinstance(keys, Deny) else signature_refusal(parts, kid, keys)
+        keys = await keys_for(self._store, self._slot, parts, now)
+        refusal = keys if isinstance(keys, Deny) else signed_refusal(self._spec, parts, keys)
         if refusal is None:
             return parts, claims
         if refusal.refusal.status == 503:

@@ -27,6 +27,7 @@ from oidc_clients.browser.grants import (
     Tokens,
 )
 from oidc_clients.browser.store import MAX_ID, Found, SessionStore, key_of
+from oidc_clients.leased import once_for_all
 from policies.core.errors import StateUnavailable
 from policies.core.values import Deny
 
@@ -42,7 +43,6 @@ RETRY = 2.0
 LEASE = 15.0
 """Seconds; no longer does a killed worker keep the others from renewing a session."""
 
-_POLL = 0.02  # seconds between two looks at what the holder of the lease does
 _SAVES = 10  # attempts to keep a renewed session when the state store does not answer
 _PAUSE = 0.3  # seconds between two of them
 
@@ -69,7 +69,7 @@ class BrowserSessions:
         self._store = store
         self._grants = grants
         self._clock = clock
-        self._renews = renews
+        self.renews = renews
         self._holder = uuid.uuid4().hex
         self._sign_ins: dict[str, SignIn] = {}
         self._held: Bounded[str, _Held] = Bounded(MAX_REMEMBERED)
@@ -93,7 +93,7 @@ class BrowserSessions:
         if found is None or sign_in is None or not _belongs(found, sign_in):
             return INVALID
         session = found.session
-        if now < session.renew_at or not self._renews:
+        if now < session.renew_at or not self.renews:
             return session.access_token.encode()
         job = self._job(key, sign_in)
         if now < session.expires:
@@ -145,24 +145,17 @@ class BrowserSessions:
 
     async def _renew(self, key: str, sign_in: SignIn) -> None:
         """Renew under the lease; without it, wait for what its holder does."""
-        state = self._store.state
-        loop = asyncio.get_running_loop()
-        end = loop.time() + PATIENCE
-        lease = f"{key}:lease"
-        while True:
-            if not await self._is_due(key):
-                return
-            if await state.lease(lease, self._holder, LEASE):
-                break
-            if loop.time() >= end:
-                return
-            await asyncio.sleep(_POLL)
-        try:
+
+        async def settled() -> bool:
+            return not await self._is_due(key)
+
+        async def ask() -> None:
             found = await self._look(key, self._clock())
-            if found is not None and self._clock() >= found.session.renew_at:
+            if found is not None:
                 await self._ask(found, sign_in)
-        finally:
-            await state.release(lease, self._holder)
+
+        lease = f"{key}:lease"
+        await once_for_all(self._store.state, lease, self._holder, settled, ask, LEASE, PATIENCE)
 
     async def _is_due(self, key: str) -> bool:
         """Whether the session is there and still waits to be renewed; takes up what is there."""

@@ -23,12 +23,13 @@ from policies.core.config import Name, PolicyConfig, Scope
 from policies.core.errors import StateUnavailable
 from policies.core.policy import IdentityPolicy
 from policies.core.services import Services
+from policies.core.upstream_token import AUTHORIZATION
 from policies.core.values import Answer, Call, Deny, Identity
 
 _MAX_TARGET = 2000  # characters of the page to come back to
 
 _MISSING = Deny("credentials_missing", "Sign in first: this route needs a session.")
-_AMBIGUOUS = Deny("credentials_ambiguous", "Present one session, and no other credential.")
+_AMBIGUOUS = Deny("credentials_ambiguous", "Present one session: several were found.")
 _ORIGIN = Deny(
     "session_invalid",
     "A call that can change something must come from a page of this origin.",
@@ -85,6 +86,8 @@ class Session(IdentityPolicy):
         self._scopes = frozenset(config.scopes)
         self._redirect = config.redirect
         self._forward = config.forward_token
+        if config.forward_token:
+            self.writes = self.drops = frozenset((AUTHORIZATION,))
         self._sign_in = f"/auth/{config.provider}/login?next="
         self._insufficient = Deny(
             "insufficient_scope", "The session's token lacks a scope that this route requires."
@@ -95,9 +98,7 @@ class Session(IdentityPolicy):
         found = session_cookies(request.headers, request.host, request.secure)
         if not found:
             return None
-        if len(found) > 1 or (self._forward and b"authorization" in request.headers):
-            return _AMBIGUOUS
-        return found[0]
+        return found[0] if len(found) == 1 else _AMBIGUOUS
 
     async def identify(self, call: Call, credential: bytes) -> Identity | Deny:
         request = call.request
@@ -116,8 +117,9 @@ class Session(IdentityPolicy):
             return _refused(verdict)
         if not self._scopes <= verdict.scopes:
             return self._insufficient
+        call.token = token
         if self._forward:
-            call.upstream_fields.append((b"authorization", b"Bearer " + token))
+            call.upstream_fields.append((AUTHORIZATION, b"Bearer " + token))
         return verdict
 
     def missing(self) -> Deny | Identity:

@@ -15,6 +15,8 @@ from tests.e2e.processes import Process
 
 FOLDER = Path(__file__).with_name("provider")
 AUDIENCE = "urn:test:api"
+UPSTREAM_AUDIENCE = "urn:test:upstream"
+CALLBACK = "http://127.0.0.1/cb"
 USER, PASSWORD = "alice", "correct horse battery"
 
 
@@ -44,6 +46,7 @@ def secret(client: str) -> str:
 
 class Provider:
     """A running provider. Clients: ``service`` (read write), ``reader`` (read), ``gateway``, and
+    ``signer``, which has a key (kid ``signer-1``) instead of a secret, and
     ``browser`` once it is told where the gateway is."""
 
     def __init__(self) -> None:
@@ -91,6 +94,16 @@ class Provider:
     def forget_refresh_tokens(self) -> None:
         """Take back every refresh token that was given."""
         self._steer("forget")
+
+    def signer_key(self) -> str:
+        """The private key (PEM) of the client ``signer``, which authenticates by it."""
+        pem: str = self._steer("signer")["pem"]
+        return pem
+
+    def code(self, challenge: str, client: str = "gateway") -> str:
+        """An authorization code for the user, as if they had signed in at the client."""
+        code: str = self._steer(f"code?client={client}&challenge={challenge}")["code"]
+        return code
 
     def token(self, client: str = "service", scope: str = "read write") -> str:
         """An access token straight from the provider, by client_credentials."""

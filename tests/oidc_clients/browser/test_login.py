@@ -15,9 +15,9 @@ from oidc_clients.browser.login import (
     local_target,
     single,
 )
-from oidc_clients.discovery import Metadata
+from oidc_clients.client_auth import ClientCredentials
 from oidc_clients.fetch import Reach
-from oidc_clients.token_request import ClientCredentials
+from oidc_clients.metadata import Metadata
 from policies.core.services import State
 from policies.secrets import Keyring
 from tests.oidc_clients.conftest import Clock

@@ -11,8 +11,8 @@ import pytest
 from oidc_clients.browser.grants import GrantRefused, Grants, GrantUnavailable, SignIn, Tokens
 from oidc_clients.browser.sessions import REMEMBERED, RETRY, BrowserSessions
 from oidc_clients.browser.store import Session, SessionStore, key_of
+from oidc_clients.client_auth import ClientCredentials
 from oidc_clients.fetch import Reach
-from oidc_clients.token_request import ClientCredentials
 from policies.core.errors import StateUnavailable
 from policies.core.services import State
 from policies.core.values import Deny

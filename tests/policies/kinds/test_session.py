@@ -52,8 +52,8 @@ class Route:
         self.tokens = Tokens(verdict or identity(subject="alice"))
         given: Any = None
         services = Services(given, self.tokens, lambda: 0.0, given, sessions=self.sessions)
-        policy = Session(SessionConfig(**{"provider": "acme", **options}), services)
-        attached = [Attached(policy, "session", mode)]
+        self.policy = Session(SessionConfig(**{"provider": "acme", **options}), services)
+        attached = [Attached(self.policy, "session", mode)]
         if beside_jwt:
             attached.insert(0, Attached(Jwt(JwtConfig(providers=("acme",)), services), "jwt"))
         self.reported: list[str] = []
@@ -87,6 +87,7 @@ def test_the_token_behind_the_cookie_is_verified(visit: MakeCall) -> None:
     assert call.identity.subject == "alice"
     assert route.sessions.asked == ("acme", b"abc")
     assert route.tokens.asked == [(("acme",), b"the.access.token", call.now)]
+    assert call.token == b"the.access.token"
     assert call.upstream_fields == []
 
 
@@ -95,9 +96,8 @@ def test_P2_the_token_goes_upstream_only_where_the_route_says_so(visit: MakeCall
     call = visit()
     assert route.run(call) is PASS
     assert call.upstream_fields == [(b"authorization", b"Bearer the.access.token")]
-    call = visit((b"authorization", b"Bearer mine"))
-    assert route.code(call) == "credentials_ambiguous"
-    assert call.upstream_fields == []
+    assert route.policy.writes == route.policy.drops == {b"authorization"}
+    assert Route().policy.writes == frozenset()
 
 
 @pytest.mark.parametrize(

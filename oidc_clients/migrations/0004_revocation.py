@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('oidc_clients', '0002_session'),
+        ('oidc_clients', '0003_session'),
     ]
 
     operations = [
