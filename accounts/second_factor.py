@@ -171,7 +171,7 @@ def uri(authenticator: Authenticator) -> str:
 
 def qr_code(text: str) -> str:
     """A text as SVG markup, without styles or scripts."""
-    return segno.make(text, error="m").svg_inline(scale=5, border=3, light="white")
+    return segno.make(text, error="m").svg_inline(omitsize=True, border=4, light="white")
 
 
 def _recovery_code() -> str:

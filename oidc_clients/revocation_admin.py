@@ -126,14 +126,22 @@ _SUMMARIES = {
 }
 
 
+_TITLES = {
+    Kind.TOKEN: "Take back one token",
+    Kind.SUBJECT: "Take back the tokens of a subject",
+    Kind.CLIENT: "Take back the tokens of a client",
+    Kind.ISSUER: "Take back the tokens of a provider",
+}
+
+
 @admin.register(Revocation)
 class RevocationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    list_display = ("what", "issuer", "before", "expires", "reason", "created")
+    list_display = ("what", "issuer", "before", "reason", "created")
     list_filter = ("kind",)
     search_fields = ("value", "issuer", "reason")
     ordering = ("-created",)
 
-    @admin.display(description="revoked", ordering="value")
+    @admin.display(description="taken back", ordering="value")
     def what(self, revocation: Revocation) -> str:
         return str(revocation)
 
@@ -157,10 +165,12 @@ class RevocationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     ) -> HttpResponse:
         """First what shall be taken back, then its form."""
         if request.GET.get("kind") in FORMS:
-            title = _SUMMARIES[Kind(request.GET["kind"])].rstrip(".")
-            return super().add_view(
-                request, form_url, {"title": f"Take back: {title}", **(extra_context or {})}
-            )
+            context = {
+                "title": _TITLES[Kind(request.GET["kind"])],
+                "show_save_and_continue": False,
+                **(extra_context or {}),
+            }
+            return super().add_view(request, form_url, context)
         if not self.has_add_permission(request):
             raise PermissionDenied
         context = {
