@@ -2,9 +2,9 @@
 
 Theory of operation. Inside one transaction that no other change can enter, the stored
 configuration is described as a document, the wanted document is made from it, and both are
-compared. Problems refuse the change; otherwise the difference is written and counted as one
-generation. What is wrong in parts that the change does not touch, and was wrong before it,
-does not stand in its way: there the gateway refuses to serve already.
+compared. Problems refuse the change; otherwise the difference is written and counted once, by
+the generation of each part that differs. What is wrong in parts that the change does not touch,
+and was wrong before it, does not stand in its way: there the gateway refuses to serve already.
 """
 
 import re
@@ -16,7 +16,7 @@ from django.db import transaction
 
 from apis import config_file, signals, store
 from apis.config import Document
-from apis.describe import NotDescribable, describe, ordered
+from apis.describe import SECTIONS, NotDescribable, describe, ordered
 from apis.merge import Merge
 from apis.rehearsal import broken_routes
 from apis.validation import NO_IDENTITY, problems
@@ -89,7 +89,9 @@ def change(wanted: Callable[[Document], Document], *, dry_run: bool) -> Outcome:
                 transaction.set_rollback(True)
             else:
                 store.save(before, after)
-                Generation.bump(Generation.CONFIGURATION)
+                for name, members in SECTIONS.items():
+                    if any(getattr(before, part) != getattr(after, part) for part in members):
+                        Generation.bump(name)
         return Outcome(diff="" if before == after else config_file.diff(before, after))
     except Refused as refused:
         return Outcome(problems=refused.problems)

@@ -14,8 +14,8 @@ from apis.config import ApiConfig, Document
 from oidc_clients.config import ApiKeyConfig, ClientConfig, ProviderConfig
 from oidc_clients.credentials import Peppers
 from policies.core.config import Options, Problem, location
-from policies.references import SecretText
-from policies.secrets import Keyring, SecretUnreadable
+from policies.references import SecretText, SecretUnreadable
+from policies.secrets import Keyring
 
 Place = tuple[int | str, ...]
 Named = TypeVar("Named", ProviderConfig, ClientConfig, ApiConfig)

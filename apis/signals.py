@@ -1,6 +1,7 @@
 """Counts every committed change of the configuration, so that workers see it.
 
-Whoever saves or deletes a row (the console, a command, a shell) need not think of it. What
+Whoever saves or deletes a row (the console, a command, a shell) need not think of it. Clients
+and their credentials are counted apart from everything else: they do not change the table. What
 changes many rows as one step (``apply_config``) is counted once, by whoever does that.
 """
 
@@ -16,6 +17,7 @@ from policies.models import Generation
 
 # Keys of providers are not configuration: they change by themselves, and have a generation.
 _NOT_CONFIGURATION = frozenset({"ProviderKey"})
+_CREDENTIALS = frozenset({"Client", "ApiKey", "SigningKey"})
 _one_step: ContextVar[bool] = ContextVar("one_step", default=False)
 
 
@@ -39,6 +41,7 @@ def connect() -> None:
                 post_delete.connect(_changed, sender=model, dispatch_uid=uid)
 
 
-def _changed(raw: bool = False, **kwargs: Any) -> None:
+def _changed(sender: type, raw: bool = False, **kwargs: Any) -> None:
     if not raw and not _one_step.get():  # raw: a fixture is loaded, models may be incomplete
-        Generation.bump(Generation.CONFIGURATION)
+        credentials = sender.__name__ in _CREDENTIALS
+        Generation.bump(Generation.CREDENTIALS if credentials else Generation.CONFIGURATION)

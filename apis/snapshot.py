@@ -18,9 +18,8 @@ from policies.core.policy import IdentityPolicy, Policy
 from policies.core.services import Services
 from policies.core.values import Call, Deny
 from policies.entries import PolicyEntry
-from policies.references import Opener
+from policies.references import Opener, SecretUnreadable
 from policies.registry import KINDS
-from policies.secrets import SecretUnreadable
 from policies.urls import web_address
 
 _REFUSAL = Deny("misconfigured", "This route is misconfigured; its operator has been told why.")

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_network
 from typing import Any
 
+from django.conf import settings
+
 from apis.config import Document
 from apis.gateway.balance import Upstreams
 from apis.gateway.limits import Limits
@@ -20,6 +22,8 @@ from apis.live import Live
 from apis.routing import Route, RoutingTable, Target, UpstreamSpec
 from apis.snapshot import Compiler, compile_table
 from gatewaysite.environment import Environment
+from oidc_clients.client_book import ClientBook, LiveClients
+from oidc_clients.credentials import Peppers
 from oidc_clients.keystore import KeyStore
 from oidc_clients.provider import ProviderSpec
 from oidc_clients.specs import provider_spec
@@ -30,7 +34,8 @@ from policies.core.config import PolicyConfig, Problem, location
 from policies.core.services import Services, State
 from policies.core.values import Call, Deny
 from policies.kinds.public import Public
-from policies.secrets import Keyring, SecretUnreadable
+from policies.references import SecretUnreadable
+from policies.secrets import Keyring
 from policies.stores.memory import MemoryState
 
 logger = logging.getLogger(__name__)
@@ -83,7 +88,8 @@ class World:
         self.upstreams = Upstreams()
         self.keystore = KeyStore(state, time.time)
         self.tokens = ProviderTokens(self.keystore)
-        self._services = Services(state, self.tokens, time.time, MemoryState())
+        self.clients = LiveClients()
+        self._services = Services(state, self.tokens, time.time, MemoryState(), self.clients)
 
     def build(self, document: Document, generation: int) -> Built:
         """A generation, beside the one in force. Raises ``ValueError`` if there can be none."""
@@ -117,6 +123,10 @@ class World:
         self.live.swap(built.table)
         carriers = (route.carrier for route in built.table.routes)
         self.upstreams.retain({carrier.spec for carrier in carriers if carrier is not None})
+
+    def build_clients(self, document: Document) -> ClientBook:
+        """The document's clients with their credentials, beside those in force."""
+        return ClientBook(document.clients, Peppers(settings.SECRET_KEYS), Keyring.from_settings())
 
     def install_keys(self) -> None:
         """Take up the key sets that the rotation stored. Asks the database."""

@@ -28,7 +28,7 @@ from oidc_clients.token_request import (
     OAuthError,
     TokenRequest,
 )
-from policies.secrets import SecretUnreadable
+from policies.references import SecretUnreadable
 
 MAX_DESCRIPTION = 500
 

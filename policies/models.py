@@ -8,10 +8,12 @@ class Generation(models.Model):
     """A counter that rises with every committed change of one kind.
 
     Workers poll it and rebuild only what changed: ``configuration`` rebuilds the routing
-    table, ``credentials`` and ``revocations`` only their look-up sets.
+    table, ``credentials`` (clients and what they prove themselves with) and ``keys`` (of
+    providers) only what is looked up.
     """
 
     CONFIGURATION = "configuration"
+    CREDENTIALS = "credentials"
     KEYS = "keys"
 
     name = models.CharField(max_length=32, primary_key=True)

@@ -70,8 +70,12 @@ class Sources:
         raise ValueError(f"the file {name} holds NUL characters: it is no text")
 
 
+class SecretUnreadable(Exception):
+    """No configured key opens the stored secret; the message names column and row, no content."""
+
+
 class Opener(Protocol):
-    """What opens sealed values: ``policies.secrets.Keyring``."""
+    """What opens sealed values, or raises ``SecretUnreadable``: ``policies.secrets.Keyring``."""
 
     def open(self, stored: str, context: str) -> str: ...
 

@@ -1,12 +1,12 @@
-"""What a policy may ask of the world: the Protocols of shared state, tokens and clocks.
+"""What a policy may ask of the world: the Protocols of shared state, tokens, clients and clocks.
 
 A policy receives a ``Services`` in its constructor and keeps what it needs. Implementations
 live in ``policies.stores`` and ``oidc_clients``; the core knows only these shapes.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, Protocol
 
 from policies.core.values import Deny, Identity
 
@@ -117,6 +117,51 @@ class Tokens(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class ClientKey:
+    """A key with which a client signs its requests, ready for use.
+
+    ``material`` is an ``Ed25519PublicKey`` for ``ed25519`` and the secret's bytes for
+    ``hmac-sha256``. ``identity`` is whom a valid signature proves.
+    """
+
+    client: str
+    algorithm: Literal["ed25519", "hmac-sha256"]
+    material: Any = field(repr=False)
+    identity: Identity
+
+
+class Clients(Protocol):
+    """The API clients and their credentials, in memory: asking costs no I/O.
+
+    Answers are those of the moment of asking: keep none beyond the call. A client that is
+    switched off has no credentials.
+    """
+
+    def signing_key(self, key_id: str) -> ClientKey | None:
+        """The signing key of exactly this id."""
+        ...
+
+    def api_key(self, key: bytes, now: float) -> Identity | None:
+        """Whom an API key proves; None when it is unknown or has expired."""
+        ...
+
+
+class NoClients:
+    """``Clients`` where there are none."""
+
+    def signing_key(self, key_id: str) -> ClientKey | None:
+        """See ``Clients``."""
+        return None
+
+    def api_key(self, key: bytes, now: float) -> Identity | None:
+        """See ``Clients``."""
+        return None
+
+
+NO_CLIENTS = NoClients()
+
+
+@dataclass(frozen=True, slots=True)
 class Services:
     """What is handed to every policy when a chain is compiled.
 
@@ -132,5 +177,6 @@ class Services:
     tokens: Tokens
     clock: Callable[[], float]
     local: State
+    clients: Clients = NO_CLIENTS
     scope: str = ""
     name: str = ""

@@ -18,8 +18,8 @@ from policies.core.config import PolicyConfig, Problem
 from policies.core.services import Services
 from policies.core.values import Call, Deny
 from policies.kinds.public import Public
-from policies.references import STORED
-from policies.secrets import Keyring, SecretUnreadable
+from policies.references import STORED, SecretUnreadable
+from policies.secrets import Keyring
 from policies.stores.memory import MemoryState
 
 

@@ -13,6 +13,7 @@ from apis.gateway.handle import Gateway
 from gatewaysite.environment import Environment
 from gatewaysite.following import ChangedWhileRead, read_document
 from gatewaysite.wiring import World
+from policies.models import Generation
 from policies.stores.open import open_state
 from policies.stores.peek import PeekState
 
@@ -36,7 +37,8 @@ class Command(BaseCommand):
             _data(options["data"]),
         )
         try:
-            generation, document = read_document()
+            generation, document = read_document(Generation.CONFIGURATION)
+            _, clients = read_document(Generation.CREDENTIALS)
         except (NotDescribable, ChangedWhileRead) as error:
             raise CommandError(f"the configuration cannot be read: {error}") from error
         environment: Environment = settings.ENVIRONMENT
@@ -44,7 +46,9 @@ class Command(BaseCommand):
         built = world.build(document, generation)
         world.install(built)
         world.install_keys()
-        for problem in built.problems:
+        book = world.build_clients(clients)
+        world.clients.replace(book)
+        for problem in (*built.problems, *book.problems):
             self.stderr.write(f"problem   {problem}")
         for line in asyncio.run(explain(Gateway(**world.gateway_arguments()), asked)):
             self.stdout.write(line)

@@ -1,0 +1,132 @@
+"""The book of clients: whom a credential proves, and that what must not prove anybody does not."""
+
+from datetime import UTC, datetime
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from oidc_clients.client_book import MAX_API_KEY_BYTES, ClientBook, LiveClients
+from oidc_clients.config import ClientConfig
+from oidc_clients.credentials import Peppers
+from policies.references import STORED, SecretUnreadable
+
+NOW = datetime(2026, 11, 24, tzinfo=UTC).timestamp()
+PEPPERS = Peppers(["pepper"])
+
+
+class Opener:
+    """Opens what reads ``sealed:TEXT``."""
+
+    def open(self, stored: str, context: str) -> str:
+        if not stored.startswith("sealed:"):
+            raise SecretUnreadable(f"{context}: does not open")
+        return stored.removeprefix("sealed:")
+
+
+def client(name="partner-a", *, enabled=True, api_keys=(), signing_keys=()):
+    keys = [
+        {"name": f"key-{at}", "value": {"sealed": digest, "context": "digest"}, **members}
+        for at, (digest, members) in enumerate(api_keys)
+    ]
+    stored = {"name": name, "enabled": enabled, "api_keys": keys, "signing_keys": signing_keys}
+    return ClientConfig.model_validate(stored, context=STORED)
+
+
+def book(*clients, peppers=PEPPERS):
+    return ClientBook(clients, peppers, Opener())
+
+
+def issued(key, **members):
+    return (PEPPERS.digest(key), members)
+
+
+def test_B5_a_key_proves_its_client_with_the_scopes_of_the_key():
+    identity = book(client(api_keys=[issued("a key", scopes=["read"])])).api_key(b"a key", NOW)
+    assert (identity.kind, identity.subject) == ("api_key", "partner-a")
+    assert identity.client == "partner-a"
+    assert identity.scopes == {"read"}
+    assert identity.claims["credential"] == "key-0"
+
+
+@pytest.mark.parametrize("key", [b"", b"A key", b"a key ", b"a ke", b"\xff\xfe", b"a key\x00"])
+def test_B5_only_the_very_key_proves_anybody(key):
+    assert book(client(api_keys=[issued("a key")])).api_key(key, NOW) is None
+
+
+def test_B5_two_keys_of_a_client_overlap_and_are_one_identity_for_limits():
+    found = book(client(api_keys=[issued("old", scopes=["a"]), issued("new", scopes=["b"])]))
+    old, new = found.api_key(b"old", NOW), found.api_key(b"new", NOW)
+    assert old.key == new.key
+    assert (old.scopes, new.scopes) == ({"a"}, {"b"})
+
+
+def test_B5_a_key_ends_with_its_expiry():
+    found = book(client(api_keys=[issued("a key", expires="2026-11-24")]))
+    assert found.api_key(b"a key", NOW - 0.001) is not None
+    assert found.api_key(b"a key", NOW) is None
+
+
+def test_B5_a_client_that_is_switched_off_has_no_credentials():
+    signing = [{"id": "s", "algorithm": "hmac-sha256", "secret": {"sealed": "sealed:0123456789"}}]
+    off = book(client(enabled=False, api_keys=[issued("a key")], signing_keys=signing))
+    assert off.api_key(b"a key", NOW) is None
+    assert off.signing_key("s") is None
+
+
+def test_B5_a_key_digested_under_an_older_secret_key_still_works():
+    old = (Peppers(["old"]).digest("a key"), {})
+    assert book(client(api_keys=[old]), peppers=Peppers(["new", "old"])).api_key(b"a key", NOW)
+    assert book(client(api_keys=[old]), peppers=Peppers(["new"])).api_key(b"a key", NOW) is None
+
+
+def test_a_key_that_is_larger_than_any_is_not_digested():
+    key = "k" * (MAX_API_KEY_BYTES + 1)
+    assert book(client(api_keys=[issued(key)])).api_key(key.encode(), NOW) is None
+
+
+def test_a_signing_key_is_found_by_its_exact_id_ready_for_use():
+    private = Ed25519PrivateKey.generate()
+    pem = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    found = book(
+        client(
+            signing_keys=[
+                {"id": "a-1", "algorithm": "ed25519", "public_key": {"text": pem.decode()}},
+                {
+                    "id": "a-2",
+                    "algorithm": "hmac-sha256",
+                    "secret": {"sealed": "sealed:canary-secret-value"},
+                },
+            ]
+        )
+    )
+    public, secret = found.signing_key("a-1"), found.signing_key("a-2")
+    public.material.verify(private.sign(b"base"), b"base")
+    assert secret.material == b"canary-secret-value"
+    assert (secret.client, secret.algorithm) == ("partner-a", "hmac-sha256")
+    assert (secret.identity.kind, secret.identity.subject) == ("signature", "partner-a")
+    assert "canary" not in repr(secret)
+    assert found.signing_key("A-1") is None
+
+
+def test_F5_a_secret_that_does_not_open_is_missing_alone():
+    keys = [
+        {"id": "lost", "algorithm": "hmac-sha256", "secret": {"sealed": "x", "context": "row"}},
+        {"id": "good", "algorithm": "hmac-sha256", "secret": {"sealed": "sealed:0123456789"}},
+    ]
+    found = book(client(), client("b", signing_keys=keys))
+    assert found.signing_key("lost") is None
+    assert found.signing_key("good") is not None
+    assert [str(problem) for problem in found.problems] == [
+        "clients[1].signing_keys[0]: row: does not open"
+    ]
+
+
+def test_the_book_in_force_is_replaced_as_a_whole():
+    live = LiveClients()
+    assert live.api_key(b"a key", NOW) is None
+    assert live.signing_key("s") is None
+    live.replace(book(client(api_keys=[issued("a key")])))
+    assert live.api_key(b"a key", NOW) is not None
+    live.replace(book(client()))
+    assert live.api_key(b"a key", NOW) is None
