@@ -13,11 +13,12 @@ from collections.abc import Iterable
 from types import MappingProxyType
 from typing import NamedTuple
 
-from oidc_clients.config import ApiKeyConfig, ClientConfig, SigningKeyConfig, ed25519_key
+from oidc_clients.config import ApiKeyConfig, ClientConfig, SigningKeyConfig
 from oidc_clients.credentials import Peppers
 from policies.core.config import Problem, location
 from policies.core.services import NO_CLIENTS, ClientKey, Clients
 from policies.core.values import Identity
+from policies.http.algorithms import load_public_key
 from policies.references import Opener, SecretUnreadable
 
 MAX_API_KEY_BYTES = 4096
@@ -80,7 +81,7 @@ class ClientBook:
 
     def _material(self, config: SigningKeyConfig) -> object:
         if config.public_key is not None:
-            return ed25519_key(config.public_key.text)
+            return load_public_key(config.algorithm, config.public_key.text)
         if config.secret is not None:
             return config.secret.reveal(self._opener).encode()
         raise ValueError("the key has neither a public key nor a secret")

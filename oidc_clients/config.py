@@ -9,13 +9,12 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, time
 from typing import Annotated, Any, Literal, Self
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, model_validator
 
 from oidc_clients.jwks import PUBLIC_ALGORITHMS, SECRET_BYTES, KeySet
 from policies.core.config import Name, Options, invalid
+from policies.http.algorithms import Algorithm as SignatureAlgorithm
+from policies.http.algorithms import load_public_key
 from policies.references import FileText, SecretText
 from policies.urls import web_address
 
@@ -83,17 +82,6 @@ Moment = Annotated[
 def is_short(secret: SecretText, least: int) -> bool:
     """Whether a secret that is known here has fewer characters than it must have."""
     return secret.value is not None and len(secret.value.get_secret_value()) < least
-
-
-def ed25519_key(pem: str) -> Ed25519PublicKey:
-    """The key of a PEM text. Raises ``ValueError`` with a message that holds nothing of it."""
-    try:
-        key = load_pem_public_key(pem.encode())
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise ValueError("give a public key in PEM form (BEGIN PUBLIC KEY)") from error
-    if not isinstance(key, Ed25519PublicKey):
-        raise ValueError("the public key is not an Ed25519 key")
-    return key
 
 
 class ProviderClientConfig(Options):
@@ -248,14 +236,19 @@ class SigningKeyConfig(Options):
     """A key with which a client signs its requests (RFC 9421)."""
 
     id: Token = Field(title="Key id", description="The keyid of its signatures; unique.")
-    algorithm: Literal["ed25519", "hmac-sha256"] = Field(
+    algorithm: SignatureAlgorithm = Field(
         title="Algorithm", description="The signature algorithm; it is never taken from a request."
     )
     public_key: FileText | None = Field(
-        default=None, title="Public key", description="In PEM form; for ed25519."
+        default=None,
+        title="Public key",
+        description="In PEM form, of the type that the algorithm takes; RSA keys have at least "
+        "2048 bits. For all but hmac-sha256.",
     )
     secret: SecretText | None = Field(
-        default=None, title="Secret", description="The shared secret; for hmac-sha256."
+        default=None,
+        title="Secret",
+        description="The shared secret for hmac-sha256: the key is its UTF-8 bytes.",
     )
 
     @model_validator(mode="after")
@@ -268,9 +261,9 @@ class SigningKeyConfig(Options):
             found.append(((needed,), f"{self.algorithm} needs it"))
         if getattr(self, other) is not None:
             found.append(((other,), f"{self.algorithm} does not use it: leave it out"))
-        if self.public_key is not None and self.public_key.text:
+        if not found and self.public_key is not None and self.public_key.text:
             try:
-                ed25519_key(self.public_key.text)
+                load_public_key(self.algorithm, self.public_key.text)
             except ValueError as error:
                 found.append((("public_key",), str(error)))
         if self.secret is not None and is_short(self.secret, MIN_HMAC_CHARACTERS):

@@ -7,8 +7,19 @@ from policies.kinds.jwt import Jwt
 from policies.kinds.public import Public
 from policies.kinds.rate_limit import RateLimit
 from policies.kinds.security_headers import SecurityHeaders
+from policies.kinds.signature import Signature
+from policies.kinds.timestamp import Timestamp
 
 KINDS: dict[str, type[Policy]] = {
     kind.kind: kind
-    for kind in (BodyLimit, ForwardIdentity, Jwt, Public, RateLimit, SecurityHeaders)
+    for kind in (
+        BodyLimit,
+        ForwardIdentity,
+        Jwt,
+        Public,
+        RateLimit,
+        SecurityHeaders,
+        Signature,
+        Timestamp,
+    )
 }

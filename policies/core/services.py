@@ -6,7 +6,7 @@ live in ``policies.stores`` and ``oidc_clients``; the core knows only these shap
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from policies.core.values import Deny, Identity
 
@@ -120,12 +120,12 @@ class Tokens(Protocol):
 class ClientKey:
     """A key with which a client signs its requests, ready for use.
 
-    ``material`` is an ``Ed25519PublicKey`` for ``ed25519`` and the secret's bytes for
-    ``hmac-sha256``. ``identity`` is whom a valid signature proves.
+    ``algorithm`` is one of RFC 9421 3.3; ``material`` is the public key that it takes, loaded,
+    and the secret's bytes for ``hmac-sha256``. ``identity`` is whom a valid signature proves.
     """
 
     client: str
-    algorithm: Literal["ed25519", "hmac-sha256"]
+    algorithm: str
     material: Any = field(repr=False)
     identity: Identity
 

@@ -25,15 +25,12 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
 from cryptography.hazmat.primitives.hashes import SHA256, SHA512
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+from policies import rsa
+
 Algorithm = Literal[
     "ed25519", "ecdsa-p256-sha256", "rsa-pss-sha512", "rsa-v1_5-sha256", "hmac-sha256"
 ]
 ALGORITHMS: tuple[str, ...] = get_args(Algorithm)
-
-MIN_RSA_BITS = 2048
-MAX_RSA_BITS = 8192  # a larger key only makes verifying slow
-MIN_RSA_EXPONENT = 65537
-MAX_RSA_EXPONENT_BITS = 64
 
 _COORDINATE = 32  # octets of each half of an ECDSA signature over P-256 (RFC 9421 3.3.4)
 _PSS_SALT = 64  # octets (RFC 9421 3.3.1)
@@ -63,16 +60,11 @@ def load_public_key(algorithm: str, pem: str) -> Any:
     if not fits:
         raise ValueError(f"the public key is not {wanted}, which {algorithm} takes")
     if isinstance(key, RSAPublicKey):
-        _check_rsa(key)
+        numbers = key.public_numbers()
+        weakness = rsa.weakness(numbers.n, numbers.e)
+        if weakness is not None:
+            raise ValueError(f"the RSA key is not admitted: {weakness}")
     return key
-
-
-def _check_rsa(key: RSAPublicKey) -> None:
-    if not MIN_RSA_BITS <= key.key_size <= MAX_RSA_BITS:
-        raise ValueError(f"an RSA key has {MIN_RSA_BITS} to {MAX_RSA_BITS} bits")
-    exponent = key.public_numbers().e
-    if exponent < MIN_RSA_EXPONENT or exponent.bit_length() > MAX_RSA_EXPONENT_BITS:
-        raise ValueError(f"the exponent of an RSA key is at least {MIN_RSA_EXPONENT}")
 
 
 def verify(algorithm: str, key: Any, signature: bytes, base: bytes) -> bool:

@@ -48,6 +48,9 @@ class SignatureRefused(ValueError):
     """A signature cannot be valid; the message says why and repeats nothing of the request."""
 
 
+ComponentIdentity = tuple[str, frozenset[tuple[str, Any]]]
+
+
 class Component(NamedTuple):
     """A component identifier: a name and its parameters, in their order."""
 
@@ -91,7 +94,7 @@ class Component(NamedTuple):
         return self
 
     @property
-    def identity(self) -> tuple[str, frozenset[tuple[str, Any]]]:
+    def identity(self) -> ComponentIdentity:
         """What makes it this component: the order of parameters does not (RFC 9421 2)."""
         return self.name, frozenset(self.parameters)
 
@@ -182,7 +185,7 @@ def _field_value(name: str, parameters: dict[str, Any], message: Message) -> byt
     section = message.trailers if "tr" in parameters else message.headers
     lines = [line.strip(b" \t") for line in section.all(name.encode())]
     if not lines:
-        raise SignatureRefused(f"the covered field {name} is absent")
+        raise SignatureRefused("a covered field is absent")
     if name == "set-cookie" and len(lines) > 1 and "bs" not in parameters:
         raise SignatureRefused("Set-Cookie lines cannot be joined: cover them with bs")
     if "bs" in parameters:
@@ -191,20 +194,20 @@ def _field_value(name: str, parameters: dict[str, Any], message: Message) -> byt
         if "key" in parameters:
             member = structured.dictionary(lines).get(parameters["key"])
             if member is None:
-                raise SignatureRefused(f"the covered member of {name} is absent")
+                raise SignatureRefused("a covered member of a field is absent")
             # A list of one member is written as the member is: also an inner list, also true.
             return structured.serialised([member]).encode()
         if "sf" in parameters:
             return _strictly(name, lines)
     except structured.FieldRefused as error:
-        raise SignatureRefused(f"the covered field {name} is not well-formed") from error
+        raise SignatureRefused("a covered structured field is not well-formed") from error
     return b", ".join(lines)
 
 
 def _strictly(name: str, lines: list[bytes]) -> bytes:
     kind = _STRUCTURED.get(name)
     if kind is None:
-        raise SignatureRefused(f"{name} is not known to be a structured field")
+        raise SignatureRefused("a field covered with sf is not known to be structured")
     return structured.serialised(structured.parse(lines, kind)).encode()
 
 
