@@ -33,6 +33,7 @@ from policies.core.chain import Attached, compile_chain
 from policies.core.config import PolicyConfig, Problem, location
 from policies.core.services import Services, State
 from policies.core.values import Call, Deny
+from policies.gateway_keys import GatewaySigner
 from policies.kinds.public import Public
 from policies.references import SecretUnreadable
 from policies.secrets import Keyring
@@ -89,7 +90,10 @@ class World:
         self.keystore = KeyStore(state, time.time)
         self.tokens = ProviderTokens(self.keystore)
         self.clients = LiveClients()
-        self._services = Services(state, self.tokens, time.time, MemoryState(), self.clients)
+        self.signer = GatewaySigner(environment.public_url or pseudonym(environment))
+        self._services = Services(
+            state, self.tokens, time.time, MemoryState(), self.clients, self.signer
+        )
 
     def build(self, document: Document, generation: int) -> Built:
         """A generation, beside the one in force. Raises ``ValueError`` if there can be none."""
@@ -152,6 +156,7 @@ class World:
             ),
             "trusted_proxies": [ip_network(text) for text in environment.trusted_proxies],
             "name": pseudonym(environment),
+            "jwks": lambda: self.signer.jwks,
         }
 
     def _on_report(self, name: str, call: Call, deny: Deny) -> None:

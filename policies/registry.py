@@ -7,6 +7,7 @@ from policies.kinds.jwt import Jwt
 from policies.kinds.public import Public
 from policies.kinds.rate_limit import RateLimit
 from policies.kinds.security_headers import SecurityHeaders
+from policies.kinds.sign_response import SignResponse
 from policies.kinds.signature import Signature
 from policies.kinds.timestamp import Timestamp
 
@@ -20,6 +21,7 @@ KINDS: dict[str, type[Policy]] = {
         RateLimit,
         SecurityHeaders,
         Signature,
+        SignResponse,
         Timestamp,
     )
 }

@@ -1,4 +1,4 @@
-"""What a policy may ask of the world: the Protocols of shared state, tokens, clients and clocks.
+"""What a policy may ask of the world: the Protocols of state, tokens, clients, keys and clocks.
 
 A policy receives a ``Services`` in its constructor and keeps what it needs. Implementations
 live in ``policies.stores`` and ``oidc_clients``; the core knows only these shapes.
@@ -161,6 +161,43 @@ class NoClients:
 NO_CLIENTS = NoClients()
 
 
+class SigningKey(Protocol):
+    """One of the gateway's own keys. It signs by ``ecdsa-p256-sha256``, to JOSE ``ES256``."""
+
+    @property
+    def id(self) -> str: ...
+
+    def sign(self, message: bytes) -> bytes:
+        """The signature, 64 octets."""
+        ...
+
+
+class Signer(Protocol):
+    """The gateway's own keys, in memory, and the name under which it signs."""
+
+    @property
+    def issuer(self) -> str:
+        """What the gateway calls itself in tokens."""
+        ...
+
+    def current(self, now: float) -> SigningKey | None:
+        """The key that signs at a moment; None when the gateway has none."""
+        ...
+
+
+class NoSigner:
+    """``Signer`` where there are no keys."""
+
+    issuer = "gatehouse"
+
+    def current(self, now: float) -> SigningKey | None:
+        """See ``Signer``."""
+        return None
+
+
+NO_SIGNER = NoSigner()
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """What is handed to every policy when a chain is compiled.
@@ -178,5 +215,6 @@ class Services:
     clock: Callable[[], float]
     local: State
     clients: Clients = NO_CLIENTS
+    signer: Signer = NO_SIGNER
     scope: str = ""
     name: str = ""

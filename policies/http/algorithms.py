@@ -4,7 +4,10 @@ A key is loaded for one algorithm and is of the only type that the algorithm tak
 algorithm is a property of the key's record, never a choice of whoever sends a signature.
 """
 
+import base64
+import hashlib
 import hmac
+import json
 from collections.abc import Callable
 from typing import Any, Literal, get_args
 
@@ -119,3 +122,20 @@ def sign_p256(key: EllipticCurvePrivateKey, message: bytes) -> bytes:
     """A signature of ``ecdsa-p256-sha256``, which is that of ES256 as well (RFC 7518 3.4)."""
     r, s = decode_dss_signature(key.sign(message, ECDSA(SHA256())))
     return r.to_bytes(_COORDINATE) + s.to_bytes(_COORDINATE)
+
+
+def p256_jwk(key: EllipticCurvePublicKey) -> dict[str, str]:
+    """The members that make a public key of P-256 what it is (RFC 7518 6.2.1)."""
+    numbers = key.public_numbers()
+    return {"kty": "EC", "crv": "P-256", "x": _coordinate(numbers.x), "y": _coordinate(numbers.y)}
+
+
+def _coordinate(number: int) -> str:
+    return base64.urlsafe_b64encode(number.to_bytes(_COORDINATE)).rstrip(b"=").decode()
+
+
+def thumbprint(jwk: dict[str, str]) -> str:
+    """The JWK thumbprint by SHA-256 (RFC 7638) of a key's own members alone."""
+    canonical = json.dumps(jwk, sort_keys=True, separators=(",", ":"))
+    digest = hashlib.sha256(canonical.encode()).digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()

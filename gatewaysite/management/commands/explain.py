@@ -13,6 +13,7 @@ from apis.gateway.handle import Gateway
 from gatewaysite.environment import Environment
 from gatewaysite.following import ChangedWhileRead, read_document
 from gatewaysite.wiring import World
+from policies.key_life import opened, sealed_keys
 from policies.models import Generation
 from policies.stores.open import open_state
 from policies.stores.peek import PeekState
@@ -46,6 +47,7 @@ class Command(BaseCommand):
         built = world.build(document, generation)
         world.install(built)
         world.install_keys()
+        world.signer.replace(opened(sealed_keys()))
         book = world.build_clients(clients)
         world.clients.replace(book)
         for problem in (*built.problems, *book.problems):
