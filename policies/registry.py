@@ -2,10 +2,17 @@
 
 from policies.core.policy import Policy
 from policies.kinds.body_limit import BodyLimit
+from policies.kinds.clients import Clients
+from policies.kinds.cors import Cors
 from policies.kinds.forward_identity import ForwardIdentity
+from policies.kinds.https_only import HttpsOnly
+from policies.kinds.ip_filter import IpFilter
+from policies.kinds.json_limits import JsonLimits
 from policies.kinds.jwt import Jwt
 from policies.kinds.public import Public
 from policies.kinds.rate_limit import RateLimit
+from policies.kinds.request_headers import RequestHeaders
+from policies.kinds.response_headers import ResponseHeaders
 from policies.kinds.security_headers import SecurityHeaders
 from policies.kinds.sign_response import SignResponse
 from policies.kinds.signature import Signature
@@ -15,10 +22,17 @@ KINDS: dict[str, type[Policy]] = {
     kind.kind: kind
     for kind in (
         BodyLimit,
+        Clients,
+        Cors,
         ForwardIdentity,
+        HttpsOnly,
+        IpFilter,
+        JsonLimits,
         Jwt,
         Public,
         RateLimit,
+        RequestHeaders,
+        ResponseHeaders,
         SecurityHeaders,
         Signature,
         SignResponse,
