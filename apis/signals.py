@@ -43,7 +43,6 @@ def connect() -> None:
                 post_save.connect(_changed, sender=model, dispatch_uid=uid)
                 post_delete.connect(_changed, sender=model, dispatch_uid=uid)
 
-
     policies = apps.get_model("apis", "AttachedPolicy")
     post_save.connect(_signs, sender=policies, dispatch_uid="signing key of a policy")
 

@@ -131,9 +131,16 @@ def opened(keys: Iterable[SealedKey]) -> list[gateway_keys.GatewayKey]:
     return ready
 
 
-def signing(now: float) -> GatewayKey | None:
-    """The row of the key that signs at a moment."""
-    return GatewayKey.objects.filter(revoked=None, signs_from__lte=_moment(now)).first()
+def state(key: GatewayKey, now: float) -> str:
+    """What a key is there for at a moment, in words for people."""
+    if key.revoked is not None:
+        return "revoked"
+    if key.signs_from > _moment(now):
+        return "published, will sign"
+    newer = GatewayKey.objects.filter(
+        revoked=None, signs_from__gt=key.signs_from, signs_from__lte=_moment(now)
+    )
+    return "published, has signed" if newer.exists() else "signs"
 
 
 def _make(now: float, signs_from: float) -> None:
