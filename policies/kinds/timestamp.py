@@ -9,6 +9,7 @@ a credential over TLS; ``signature`` covers both with the rest of the request.
 """
 
 import re
+from collections.abc import Awaitable
 from datetime import UTC, datetime
 from typing import Annotated, ClassVar
 
@@ -100,7 +101,7 @@ class Timestamp(Policy):
             "printable characters without blanks.",
         )
 
-    async def check(self, call: Call) -> Decision:
+    def check(self, call: Call) -> Decision | Awaitable[Decision]:
         values = call.request.headers.all(self._header)
         if not values:
             return self._missing
@@ -112,9 +113,11 @@ class Timestamp(Policy):
         nonces = call.request.headers.all(self._nonce_header)
         if len(nonces) != 1 or not _NONCE.match(nonces[0]):
             return self._nonce_missing
+        return self._once(call, nonces[0].decode(), moment + self._window - call.now)
+
+    async def _once(self, call: Call, nonce: str, remaining: float) -> Decision:
         owner = call.identity.key if call.identity is not None else ""
-        remaining = moment + self._window - call.now
-        return await self._nonces.accept(owner, nonces[0].decode(), remaining) or PASS
+        return await self._nonces.accept(owner, nonce, remaining) or PASS
 
     def describe(self, call: Call) -> str:
         moment = epoch_seconds(call.request.headers.get(self._header) or b"")

@@ -97,7 +97,7 @@ def test_H3_an_answer_is_none_to_another_request(
     policy: Make, call: Call, change: Callable[[Any], Any]
 ) -> None:
     headers = sealed(policy(), call, JSON)
-    other = replace(call, request=change(call.request))
+    other = Call(change(call.request), call.route, call.now)
     assert not verifies(headers, other)
     unbound = sealed(policy(bind_request=False), call, JSON)
     assert verifies(unbound, other)

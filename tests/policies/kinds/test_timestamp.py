@@ -37,7 +37,9 @@ def ask(make_services: Callable[..., Services], make_call: Callable[..., Call]) 
             fields += [(b"x-nonce", nonce) for nonce in nonces]
             made = make_call(fields=fields, **call)
             made.now = now
-            decision = asyncio.run(policy.check(made))
+            decision = policy.check(made)
+            if hasattr(decision, "__await__"):
+                decision = asyncio.run(decision)
             return decision.code if isinstance(decision, Deny) else ""
 
         return one
