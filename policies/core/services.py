@@ -45,6 +45,12 @@ class State(Protocol):
     answer, within a bounded time. Keys are text of any length; ttl is in seconds.
     """
 
+    @property
+    def unbroken_since(self) -> float:
+        """From when on the store has forgotten nothing, in seconds since the epoch, as far as this
+        process can tell: minus infinity unless it found another store than before."""
+        ...
+
     async def consume(self, key: str, rate: Rate, cost: int = 1) -> Allowance:
         """Atomically take ``cost`` units from the bucket ``key`` if it holds them.
 

@@ -232,8 +232,11 @@ class Signature(IdentityPolicy):
         if self._nonces is None:
             return None
         parameters = signature.parameters  # none of them is missing, or it had not verified
-        remaining = (parameters.created or 0) + self._max_age - now
-        deny = await self._nonces.accept(parameters.keyid or "", parameters.nonce or "", remaining)
+        created = parameters.created or 0
+        remaining = created + self._max_age - now
+        deny = await self._nonces.accept(
+            parameters.keyid or "", parameters.nonce or "", created, remaining
+        )
         if deny is None or deny.refusal.status != 401:
             return deny
         return self._refusal(deny.code, deny.detail)

@@ -113,11 +113,12 @@ class Timestamp(Policy):
         nonces = call.request.headers.all(self._nonce_header)
         if len(nonces) != 1 or not _NONCE.match(nonces[0]):
             return self._nonce_missing
-        return self._once(call, nonces[0].decode(), moment + self._window - call.now)
+        return self._once(call, nonces[0].decode(), moment)
 
-    async def _once(self, call: Call, nonce: str, remaining: float) -> Decision:
+    async def _once(self, call: Call, nonce: str, moment: float) -> Decision:
         owner = call.identity.key if call.identity is not None else ""
-        return await self._nonces.accept(owner, nonce, remaining) or PASS
+        remaining = moment + self._window - call.now
+        return await self._nonces.accept(owner, nonce, moment, remaining) or PASS
 
     def describe(self, call: Call) -> str:
         moment = epoch_seconds(call.request.headers.get(self._header) or b"")

@@ -10,7 +10,7 @@ import pytest
 from tests.e2e.conftest import Backend, Start
 from tests.e2e.documents import api, document
 from tests.e2e.gateway import Gateway
-from tests.e2e.raw import Answer
+from tests.e2e.raw import Answer, Client
 from tests.e2e.servers import Absent, Redis, until
 from tests.e2e.upstream import Upstream
 
@@ -38,6 +38,11 @@ def call(gateway: Gateway, target: str, moment: str | None, nonce: str | None = 
 
 def seconds(away: float = 0) -> str:
     return str(int(time.time() + away))
+
+
+def unused() -> str:
+    """A nonce that nobody has used."""
+    return f"nonce-{time.monotonic_ns()}"
 
 
 @pytest.mark.parametrize("away", [0, -290, 290])
@@ -130,5 +135,32 @@ def test_H4_while_the_store_is_away_nothing_passes_unseen(
     assert call(alone, "/local/a", seconds(), "n").status == 200
     assert call(alone, "/local/a", seconds(), "n").code == "nonce_replayed"
     redis.start()
-    until(lambda: call(alone, "/strict/a", seconds(), "k").status == 200, 20, "the store again")
-    assert call(alone, "/strict/a", seconds(), "k").code == "nonce_replayed"
+    until(lambda: call(alone, "/strict/a", seconds(1), unused()).status == 200, 20, "the store")
+
+
+def test_H4_a_store_that_came_back_without_its_memory_accepts_nothing_twice(
+    start: Start, upstream: Upstream, redis: Redis
+) -> None:
+    once = [{"public": {}}, {"timestamp": {"nonce_header": "X-Nonce"}}]
+    environ = {"GATEHOUSE_STATE_URL": redis.database()}
+    pair = start(document(None, api("strict", upstream.url, once)), environ)
+    clients = pair.client_of_each_worker()
+
+    def ask(client: Client, moment: str, nonce: str) -> str | int:
+        client.request("GET", "/strict/a", [("X-Timestamp", moment), ("X-Nonce", nonce)])
+        answer = client.answer()
+        return answer.code or answer.status
+
+    def passes(client: Client) -> bool:
+        return ask(client, seconds(1), unused()) == 200
+
+    moment = seconds()
+    assert [ask(client, moment, f"n{n}") for n, client in enumerate(clients)] == [200, 200]
+    redis.process.process.kill()
+    redis.process.wait(10)
+    redis.start()
+    for client in clients:
+        until(partial(passes, client), 20, "the store again")
+        for nonce in ("n0", "n1"):
+            assert ask(client, moment, nonce) in ("state_unavailable", "nonce_replayed")
+        client.close()
