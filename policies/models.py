@@ -62,8 +62,7 @@ class GatewayKey(models.Model):
 
     class Meta:
         ordering = ["-signs_from"]
-        verbose_name = "signing key of the gateway"
-        verbose_name_plural = "signing keys of the gateway"
+        verbose_name = "signing key"
 
     def __str__(self) -> str:
         return self.key_id

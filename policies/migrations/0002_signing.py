@@ -23,8 +23,7 @@ class Migration(migrations.Migration):
                 ('revoked', models.DateTimeField(blank=True, null=True)),
             ],
             options={
-                'verbose_name': 'signing key of the gateway',
-                'verbose_name_plural': 'signing keys of the gateway',
+                'verbose_name': 'signing key',
                 'ordering': ['-signs_from'],
             },
         ),
