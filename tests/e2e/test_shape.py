@@ -13,6 +13,7 @@ from tests.e2e.provider import Provider
 from tests.e2e.raw import Answer
 from tests.e2e.servers import until
 from tests.e2e.upstream import Upstream
+from tests.json_cases import COUNT, REFUSED_ON_PURPOSE, json_cases
 
 pytestmark = pytest.mark.e2e
 
@@ -55,6 +56,7 @@ def gateway(start: Start, provider: Provider, upstream: Upstream) -> Gateway:
             protected("orders", url, REQUEST, RESPONSE),
             _open("plain", url),
             _open("json", url, {"json_limits": {"depth": 3, "members": 5, "string": 20}}),
+            _open("anyjson", url, {"json_limits": {"depth": 200}}),
             protected("few", url, {"clients": {"allow": ["service"]}}),
             _open(
                 "watched",
@@ -183,6 +185,23 @@ def test_O1_json_beyond_the_limits_never_reaches_the_upstream(
     _refused(answer, 400, "request_invalid", upstream)
     (error,) = answer.json()["errors"]
     assert error["in"] == "body"
+    assert gateway.worker_pids() == [pid]
+
+
+def test_O1_the_json_parsing_set_on_the_wire(gateway: Gateway, upstream: Upstream) -> None:
+    """The one case without content is a request without a body: there is nothing to refuse."""
+    cases = [case for case in json_cases() if case.content]
+    assert len(cases) == COUNT - 1
+    (pid,) = gateway.worker_pids()
+    wrong = set()
+    for case in cases:
+        upstream.clear()
+        answer = gateway.call("POST", "/anyjson/a", JSON, case.content)
+        hits = upstream.counts()["heads"]
+        assert (answer.status, hits) in ((200, 1), (400, 0)), case.name
+        if case.expect != "either" and (answer.status == 200) != (case.expect == "accept"):
+            wrong.add(case.name)
+    assert wrong == REFUSED_ON_PURPOSE
     assert gateway.worker_pids() == [pid]
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from policies.core.values import ANONYMOUS, Call, Headers, Identity, Request
 from policies.http.templates import Template
+from tests.policies.unfit import UNFIT
 
 ALICE = Identity(
     kind="jwt",
@@ -85,22 +86,7 @@ def test_a_value_that_lacks_a_part_is_none(text: str, identity: Identity | None)
     assert Template(text).value(call(identity, query=None, client="", id="")) is None
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        "a\r\nX-Admin: yes",
-        "a\nb",
-        "nul\x00",
-        "esc\x1b[0m",
-        "ünï",
-        "\ud800",
-        " led by a blank",
-        "followed by one ",
-        "tab\tinside",
-        "x" * 4097,
-        {"a": "x" * 4096},
-    ],
-)
+@pytest.mark.parametrize("value", [*UNFIT, {"a": "x" * 4096}])
 def test_P13_a_value_that_cannot_stand_in_a_line_is_none(value: Any) -> None:
     odd = replace(ALICE, claims={"team": value})
     assert Template("{identity.claims.team}").value(call(odd)) is None

@@ -1,34 +1,17 @@
-"""The JSON parsing set of ``../shared/vectors`` (nst/JSONTestSuite), run whole."""
+"""The JSON parsing set of ``../shared/vectors``, run whole."""
 
-import base64
-import json
 from collections import Counter
-from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 from policies.core.values import PASS
 from policies.kinds.json_limits import JsonLimits, JsonLimitsConfig
-
-VECTORS = Path(__file__).parents[4] / "shared" / "vectors" / "json" / "json_parsing.json"
-
-# Well-formed by RFC 8259, which only says that keys SHOULD be unique: here they must be (O1).
-REFUSED_ON_PURPOSE = {"y_object_duplicated_key.json", "y_object_duplicated_key_and_value.json"}
-
-
-class Case(NamedTuple):
-    name: str
-    expect: str
-    content: bytes
+from tests.json_cases import COUNT, REFUSED_ON_PURPOSE, Case, json_cases
 
 
 @pytest.fixture(scope="module")
 def cases() -> list[Case]:
-    if not VECTORS.exists():
-        pytest.skip(f"the vectors are not here: {VECTORS.name}")
-    rows = json.loads(VECTORS.read_text())
-    return [Case(row["name"], row["expect"], base64.b64decode(row["b64"])) for row in rows]
+    return json_cases()
 
 
 def _passes(case: Case, **options: object) -> bool:
@@ -37,7 +20,7 @@ def _passes(case: Case, **options: object) -> bool:
 
 
 def test_O1_what_is_not_json_is_refused_and_what_is_passes(cases: list[Case]) -> None:
-    assert len(cases) == 317
+    assert len(cases) == COUNT
     assert Counter(case.expect for case in cases) == {"reject": 187, "accept": 95, "either": 35}
     wrong = {
         case.name
@@ -48,7 +31,7 @@ def test_O1_what_is_not_json_is_refused_and_what_is_passes(cases: list[Case]) ->
 
 
 def test_duplicate_keys_pass_where_they_are_allowed(cases: list[Case]) -> None:
-    allowed = [c for c in cases if c.name in REFUSED_ON_PURPOSE]
+    allowed = [case for case in cases if case.name in REFUSED_ON_PURPOSE]
     assert len(allowed) == 2
     assert all(_passes(case, duplicate_keys="allow") for case in allowed)
 
