@@ -1,6 +1,7 @@
 """The roll-call of all policy kinds. A kind that is not named here does not exist."""
 
 from policies.core.policy import Policy
+from policies.kinds.api_key import ApiKey
 from policies.kinds.body_limit import BodyLimit
 from policies.kinds.forward_identity import ForwardIdentity
 from policies.kinds.jwt import Jwt
@@ -10,5 +11,5 @@ from policies.kinds.security_headers import SecurityHeaders
 
 KINDS: dict[str, type[Policy]] = {
     kind.kind: kind
-    for kind in (BodyLimit, ForwardIdentity, Jwt, Public, RateLimit, SecurityHeaders)
+    for kind in (ApiKey, BodyLimit, ForwardIdentity, Jwt, Public, RateLimit, SecurityHeaders)
 }

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, cast
 
 from policies.core.config import Mode
+from policies.core.credentials import all_missing
 from policies.core.phase import Phase
 from policies.core.policy import BodyWatch, IdentityPolicy, Policy
 from policies.core.values import PASS, Answer, Call, Decision, Deny, Field, Identity, Pass
@@ -273,8 +274,9 @@ class Identify(Policy):
     def __init__(self, alternatives: Sequence[IdentityPolicy]) -> None:
         self._alternatives = tuple(alternatives)
         missing = [policy.missing() for policy in alternatives]
-        anonymous = (answer for answer in missing if isinstance(answer, Identity))
-        self._nothing_presented = next(anonymous, missing[0])
+        anonymous = [answer for answer in missing if isinstance(answer, Identity)]
+        refusals = [answer for answer in missing if isinstance(answer, Deny)]
+        self._nothing_presented = anonymous[0] if anonymous else all_missing(refusals)
 
     async def check(self, call: Call) -> Decision:
         chosen: IdentityPolicy | None = None

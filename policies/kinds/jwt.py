@@ -22,34 +22,19 @@ from pydantic import (
 )
 
 from policies.core.config import PolicyConfig
+from policies.core.credentials import (
+    HeaderName,
+    Scope,
+    Text,
+    challenge,
+    stands_twice,
+    word,
+)
 from policies.core.policy import IdentityPolicy
 from policies.core.services import Services
 from policies.core.values import Call, Deny, Headers, Identity
-from policies.core.values import Field as HeaderField
 
-_REALM = 'Bearer realm="gatehouse"'
 _PARAMETERS = re.compile(rb"[&;]")
-
-_SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,255}")  # RFC 6749 3.3
-_WORD = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")  # a token of RFC 9110 5.6.2
-
-
-def _scope(text: str) -> str:
-    if not _SCOPE.fullmatch(text):
-        raise ValueError("a scope is one word of printable ASCII without quotes and backslashes")
-    return text
-
-
-def _header(text: str) -> str:
-    if not _WORD.fullmatch(text) or "_" in text:
-        raise ValueError("a header name is made of letters, digits and hyphens")
-    return text
-
-
-def _word(text: str) -> str:
-    if text and not _WORD.fullmatch(text):
-        raise ValueError("use letters, digits and hyphens")
-    return text
 
 
 def _claim_values(value: Any) -> Any:
@@ -59,8 +44,6 @@ def _claim_values(value: Any) -> Any:
     return value
 
 
-Scope = Annotated[str, AfterValidator(_scope)]
-Text = Annotated[str, Field(min_length=1, max_length=255)]
 Scalar = StrictBool | StrictInt | StrictStr
 ClaimValues = Annotated[Scalar | tuple[Scalar, ...], BeforeValidator(_claim_values)]
 
@@ -97,17 +80,17 @@ class JwtConfig(PolicyConfig):
         description="Claims and the value, or the values, of which each must have one. A claim "
         "that is a list must contain one of them.",
     )
-    header: Annotated[str, AfterValidator(_header)] = Field(
+    header: HeaderName = Field(
         default="Authorization",
         title="Header",
         description="The request header that carries the token.",
     )
-    scheme: Annotated[str, AfterValidator(_word)] = Field(
+    scheme: Annotated[str, AfterValidator(word)] = Field(
         default="Bearer",
         title="Scheme",
         description="The word before the token. Empty: the header holds the token alone.",
     )
-    cookie: Annotated[str, Field(min_length=1), AfterValidator(_word)] | None = Field(
+    cookie: Annotated[str, Field(min_length=1), AfterValidator(word)] | None = Field(
         default=None,
         title="Cookie",
         description="A cookie that may carry the token instead of the header.",
@@ -121,18 +104,11 @@ class JwtConfig(PolicyConfig):
     )
 
 
-def _challenge(error: str = "", description: str = "", scope: str = "") -> tuple[HeaderField, ...]:
-    """``WWW-Authenticate`` (RFC 6750 3), of texts that are ours or checked by the config."""
-    parts = {"error": error, "error_description": description, "scope": scope}
-    given = "".join(f', {name}="{value}"' for name, value in parts.items() if value)
-    return ((b"www-authenticate", (_REALM + given).encode()),)
-
-
-_MISSING = Deny("credentials_missing", "Present an access token.", fields=_challenge())
+_MISSING = Deny("credentials_missing", "Present an access token.", fields=challenge("Bearer"))
 _AMBIGUOUS = Deny(
     "credentials_ambiguous",
     "Present the access token once, in one place.",
-    fields=_challenge("invalid_request"),
+    fields=challenge("Bearer", error="invalid_request"),
 )
 _AUDIENCE = Deny("token_audience", "The token is not meant for this route.")
 _CLAIM = Deny("claim_refused", "A claim of the token is not one that this route accepts.")
@@ -170,7 +146,7 @@ class Jwt(IdentityPolicy):
         self._insufficient = Deny(
             "insufficient_scope",
             "The token lacks a scope that this route requires.",
-            fields=_challenge("insufficient_scope", scope=needed),
+            fields=challenge("Bearer", error="insufficient_scope", scope=needed),
         )
 
     def credential(self, call: Call) -> bytes | Deny | None:
@@ -178,7 +154,7 @@ class Jwt(IdentityPolicy):
         value = headers.get(self._header)
         token = None
         if value is not None:
-            if headers.repeats and len(headers.all(self._header)) > 1:
+            if stands_twice(headers, self._header):
                 return _AMBIGUOUS
             if self._start and value.startswith(self._start):  # as nearly everybody writes it
                 token = value[len(self._start) :]
@@ -248,7 +224,8 @@ def _refused(deny: Deny) -> Deny:
     """A refusal with its challenge; what is not the caller's fault needs none."""
     if deny.refusal.status != 401:
         return deny
-    return replace(deny, fields=_challenge("invalid_token", deny.detail))
+    said = challenge("Bearer", error="invalid_token", error_description=deny.detail)
+    return replace(deny, fields=said)
 
 
 def _cookie_values(headers: Headers, name: bytes) -> list[bytes]:
