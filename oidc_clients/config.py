@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, model_validator
 
+from oidc_clients import certificates
 from oidc_clients.jwks import PUBLIC_ALGORITHMS, SECRET_BYTES, KeySet
 from policies.core.config import Name, Options, invalid
 from policies.references import FileText, SecretText
@@ -280,6 +281,55 @@ class SigningKeyConfig(Options):
         return self
 
 
+class CertificateConfig(Options):
+    """A certificate of a client: exactly this one, or any with this name from this issuer."""
+
+    sha256: Annotated[str, AfterValidator(certificates.sha256_fingerprint)] | None = Field(
+        default=None,
+        title="Fingerprint",
+        description="SHA-256 of the certificate, in hexadecimal digits; it must be renewed here "
+        "with the certificate.",
+    )
+    san: Annotated[str, AfterValidator(certificates.alternative_name)] | None = Field(
+        default=None,
+        title="Alternative name",
+        description="A subject alternative name of its certificates, e.g. dns:partner.example.org "
+        "or uri:spiffe://example.org/partner.",
+    )
+    issuer: Annotated[str, AfterValidator(certificates.distinguished_name)] | None = Field(
+        default=None,
+        title="Issuer",
+        description="The issuer's name as it stands in the certificates, written as RFC 4514 "
+        "does: CN=Partner CA,O=Example.",
+    )
+
+    @property
+    def known_by(self) -> tuple[str, str, str]:
+        """What no two clients may have in common."""
+        return self.sha256 or "", self.san or "", self.issuer or ""
+
+    @model_validator(mode="after")
+    def _one_way_to_know_it(self) -> Self:
+        found: list[tuple[tuple[int | str, ...], str]] = []
+        if self.sha256 is not None:
+            found += [
+                ((name,), "a fingerprint says it all: leave this out")
+                for name in ("san", "issuer")
+                if getattr(self, name) is not None
+            ]
+        elif self.san is None and self.issuer is None:
+            found.append((("sha256",), "give sha256, or san and issuer"))
+        else:
+            found += [
+                ((name,), "san and issuer are given together")
+                for name in ("san", "issuer")
+                if getattr(self, name) is None
+            ]
+        if found:
+            raise invalid(found)
+        return self
+
+
 class ClientConfig(Options):
     """An API client: a program or partner that calls routes with its own credentials."""
 
@@ -292,4 +342,10 @@ class ClientConfig(Options):
     )
     signing_keys: tuple[SigningKeyConfig, ...] = Field(
         default=(), max_length=100, title="Signing keys", description="Its signing keys."
+    )
+    certificates: tuple[CertificateConfig, ...] = Field(
+        default=(),
+        max_length=100,
+        title="Certificates",
+        description="What its TLS client certificates are known by.",
     )

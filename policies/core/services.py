@@ -145,6 +145,13 @@ class Clients(Protocol):
         """Whom an API key proves; None when it is unknown or has expired."""
         ...
 
+    def certificate(self, der: bytes, now: float) -> Identity | None:
+        """Whom a TLS client certificate proves, its holder and issuer having been checked.
+
+        None when it names no client, or is not valid at this moment.
+        """
+        ...
+
 
 class NoClients:
     """``Clients`` where there are none."""
@@ -154,6 +161,10 @@ class NoClients:
         return None
 
     def api_key(self, key: bytes, now: float) -> Identity | None:
+        """See ``Clients``."""
+        return None
+
+    def certificate(self, der: bytes, now: float) -> Identity | None:
         """See ``Clients``."""
         return None
 

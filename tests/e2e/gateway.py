@@ -201,6 +201,19 @@ class Gateway:
         path = self.folder / "data" / "access.log"
         return path.read_text() if path.exists() else ""
 
+    def logged(self, answer: Answer) -> dict[str, Any]:
+        """The line of the access log about the request that got this answer."""
+        request_id = answer.get("x-request-id")
+        found: list[str] = []
+
+        def look() -> bool:
+            found[:] = [line for line in self.access_log().splitlines() if str(request_id) in line]
+            return bool(found)
+
+        until(look, 10, "the line in the access log")
+        line: dict[str, Any] = json.loads(found[0])
+        return line
+
     def signal(self, number: signal.Signals) -> None:
         assert self.process is not None
         self.process.process.send_signal(number)
