@@ -18,12 +18,13 @@ from jwt.algorithms import ECAlgorithm
 
 from apis.models import Api, AttachedPolicy, Upstream
 from apis.routing import NotMatched, Route
+from gatewaysite import following
 from gatewaysite.following import Follower
 from gatewaysite.lastgood import LastGood
 from gatewaysite.wiring import World
 from oidc_clients.credentials import Peppers, make_api_key
 from oidc_clients.jwks import KeySet
-from oidc_clients.models import Client, Provider, SigningKey
+from oidc_clients.models import ApiKey, Client, Provider, SigningKey
 from oidc_clients.published import Source
 from oidc_clients.stored_keys import store_keys
 from policies.models import Generation
@@ -387,3 +388,21 @@ def test_F5_a_signing_secret_that_no_key_opens_is_missing_alone(
     assert worker.knows(key)
     assert worker.world.clients.signing_key("s") is None
     assert any("not configured" in line for line in caplog.messages)
+
+
+def test_the_use_of_a_key_is_written_down_by_the_thread_alone(
+    worker: Worker, apply: Apply, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any
+) -> None:
+    monkeypatch.setattr(following, "WRITE_USED", 0.0)
+    apply("/orders")
+    key = issue(Client.objects.create(name="partner-a"))
+    worker.poll()
+    with django_assert_num_queries(0):
+        assert worker.knows(key)
+    with database_down():
+        worker.poll()
+    assert ApiKey.objects.get().last_used is None
+    worker.poll()
+    assert ApiKey.objects.get().last_used is not None
+    with django_assert_num_queries(1):
+        worker.poll()
