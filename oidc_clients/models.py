@@ -31,8 +31,6 @@ class Provider(models.Model):
     insecure_http = models.BooleanField(default=False)
     grants = models.JSONField(default=list, blank=True)
     scopes = models.JSONField(default=list, blank=True)
-    shared_secret = SecretField(blank=True, default="")
-    former_shared_secret = SecretField(blank=True, default="")
 
     class Meta:
         ordering = ["name"]
