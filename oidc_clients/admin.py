@@ -53,7 +53,7 @@ PASSWORD_GRANT = (
 class ProviderClientInline(admin.StackedInline):  # type: ignore[type-arg]
     model = ProviderClient
     form = ProviderClientForm
-    fields = ("client_id", "secret")
+    fields = ("client_id", "secret", "key", "key_id", "assertion_audience")
     formfield_overrides = WRITE_ONLY
     verbose_name = "own client at this provider"
     extra = 0
@@ -91,6 +91,10 @@ class ProviderAdmin(ConfigurationAdmin):
         (None, {"fields": ("name", "enabled", "issuer")}),
         ("Tokens", {"fields": ("audiences", "algorithms", "token_types", "leeway")}),
         ("Token relay", {"fields": ("grants", "scopes")}),
+        (
+            "Shared secret, for HS256, HS384 and HS512 alone",
+            {"classes": ("collapse",), "fields": ("shared_secret", "former_shared_secret")},
+        ),
         (
             "Keys and claims, where the provider differs",
             {

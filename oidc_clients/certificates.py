@@ -17,6 +17,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 MAX_CERTIFICATE_BYTES = 16_384
 MAX_NAMES = 100
 
+_X509 = (x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
 _TYPED = re.compile(r"(dns|uri|email|ip):(.*)", re.DOTALL)
 _DNS = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*")
 _PRINTABLE = re.compile(r"[\x21-\x7e]{1,500}")
@@ -55,7 +56,7 @@ def read(der: bytes) -> Certificate | None:
             found.not_valid_before_utc.timestamp(),
             found.not_valid_after_utc.timestamp(),
         )
-    except (ValueError, x509.DuplicateExtension, UnsupportedAlgorithm, OverflowError):
+    except (ValueError, TypeError, OverflowError, UnsupportedAlgorithm, *_X509):
         return None
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from oidc_clients.fetch import Reach
+from oidc_clients.jose import is_key
 from oidc_clients.jwks import ALGORITHMS, SECRET_BYTES, KeySet
 from oidc_clients.strict import json_object
 
@@ -28,8 +29,9 @@ def media_type(typ: str) -> str:
 class ProviderSpec:
     """What tokens of one provider must look like, and where its keys come from.
 
-    Keys come from exactly one source: ``shared_secret`` with HS algorithms, ``static_keys`` (a
-    JWK Set in JSON), ``jwks_uri``, or else discovery from ``issuer``. ``token_types`` holds
+    Keys come from exactly one source: ``shared_secrets`` with HS algorithms (two during a
+    rotation), ``static_keys`` (a JWK Set in JSON), ``jwks_uri``, or else discovery from
+    ``issuer``. ``token_types`` holds
     media types as ``media_type`` writes them; ``""`` admits a token without ``typ``.
     ``leeway`` is in seconds. ``private_networks`` are CIDRs that may be
     reached beside public addresses.
@@ -48,7 +50,7 @@ class ProviderSpec:
     leeway: int = DEFAULT_LEEWAY
     jwks_uri: str | None = None
     static_keys: str = ""
-    shared_secret: bytes = field(default=b"", repr=False)
+    shared_secrets: tuple[bytes, ...] = field(default=(), repr=False)
     insecure_http: bool = False
     private_networks: tuple[str, ...] = ()
 
@@ -70,12 +72,14 @@ class ProviderSpec:
             return
         if symmetric != self.algorithms or self.jwks_uri or self.static_keys:
             raise ValueError(
-                "HS algorithms verify with the client secret alone: do not mix them with others, "
+                "HS algorithms verify with the shared secret alone: do not mix them with others, "
                 "with jwks_uri or with keys"
             )
         least = max(SECRET_BYTES[name] for name in symmetric)
-        if len(self.shared_secret) < least:
-            raise ValueError(f"these HS algorithms need a client secret of at least {least} bytes")
+        if not self.shared_secrets or len(min(self.shared_secrets, key=len)) < least:
+            raise ValueError(f"these HS algorithms need a shared secret of at least {least} bytes")
+        if any(map(is_key, self.shared_secrets)):
+            raise ValueError("a public key is no shared secret: everybody has it")
 
     @property
     def symmetric(self) -> bool:
@@ -90,7 +94,7 @@ class ProviderSpec:
     def fixed_keys(self) -> KeySet | None:
         """The keys that are configured and never fetched, or None. Raises ``ValueError``."""
         if self.symmetric:
-            return KeySet.of_secret(self.shared_secret)
+            return KeySet.of_secrets(self.shared_secrets)
         return KeySet.parse(json_object(self.static_keys.encode())) if self.static_keys else None
 
 

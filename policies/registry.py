@@ -4,20 +4,24 @@ from policies.core.policy import Policy
 from policies.kinds.api_key import ApiKey
 from policies.kinds.body_limit import BodyLimit
 from policies.kinds.client_certificate import ClientCertificate
+from policies.kinds.client_credentials import ClientCredentials
 from policies.kinds.forward_identity import ForwardIdentity
 from policies.kinds.jwt import Jwt
 from policies.kinds.public import Public
 from policies.kinds.rate_limit import RateLimit
 from policies.kinds.security_headers import SecurityHeaders
+from policies.kinds.token_exchange import TokenExchange
 
 _ALL: tuple[type[Policy], ...] = (
     ApiKey,
     BodyLimit,
     ClientCertificate,
+    ClientCredentials,
     ForwardIdentity,
     Jwt,
     Public,
     RateLimit,
     SecurityHeaders,
+    TokenExchange,
 )
 KINDS: dict[str, type[Policy]] = {kind.kind: kind for kind in _ALL}

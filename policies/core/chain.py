@@ -359,9 +359,9 @@ def _step(item: Attached) -> _Step:
 
 def _without_identity(identify: Identify) -> Check:
     async def check(call: Call) -> Decision:
-        proven = call.identity
+        proven = call.identity, call.token
         decision = await identify.check(call)
-        call.identity = proven
+        call.identity, call.token = proven
         return decision
 
     return check

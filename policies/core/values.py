@@ -120,7 +120,8 @@ ANONYMOUS = Identity(kind="public", subject="")
 class Call:
     """One request on its way through one route's chain.
 
-    A policy reads it, may set ``identity`` (IDENTIFY), and may add lines for the upstream
+    A policy reads it, may set ``identity`` (IDENTIFY) and ``token``, the access token that proved
+    it, where there was one, and may add lines for the upstream
     (``upstream_fields``) or for the answer (``response_fields``, also sent on a refusal by a
     later policy). ``now`` is seconds since the epoch. ``reported`` lists what policies in report
     mode would have refused. ``ending`` is called when the call has ended, however it did.
@@ -130,6 +131,7 @@ class Call:
     route: str
     now: float
     identity: Identity | None = None
+    token: bytes = field(default=b"", repr=False)
     upstream_fields: list[Field] = field(default_factory=list)
     response_fields: list[Field] = field(default_factory=list)
     reported: list[str] = field(default_factory=list)

@@ -184,6 +184,7 @@ class Jwt(IdentityPolicy):
             self._any_scope and self._any_scope.isdisjoint(verdict.scopes)
         ):
             return self._insufficient
+        call.token = credential
         return verdict
 
     def missing(self) -> Deny | Identity:
