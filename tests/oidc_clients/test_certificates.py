@@ -84,11 +84,13 @@ def test_a_certificate_beyond_any_size_or_number_of_names_is_none() -> None:
     assert certificates.read(issued() + b"\x00" * MAX_CERTIFICATE_BYTES) is None
 
 
+@pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
 @given(st.binary(max_size=400))
 def test_no_bytes_make_reading_fail(der: bytes) -> None:
     certificates.read(der)
 
 
+@pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
 @given(st.integers(min_value=0), st.integers(min_value=0, max_value=255))
 def test_no_damage_makes_reading_fail(at: int, byte: int) -> None:
     der = bytearray(issued(x509.DNSName("a.example.org")))
