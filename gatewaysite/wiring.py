@@ -24,7 +24,9 @@ from apis.snapshot import Compiler, compile_table
 from gatewaysite.environment import Environment
 from oidc_clients.client_book import ClientBook, LiveClients
 from oidc_clients.credentials import Peppers
+from oidc_clients.dpop import DpopProofs
 from oidc_clients.endpoints import MetadataCache
+from oidc_clients.introspection import Introspector, NextIntrospection
 from oidc_clients.keystore import KeyStore
 from oidc_clients.oauth import Endpoints
 from oidc_clients.provider import ProviderSpec
@@ -55,6 +57,8 @@ class Built:
     problems: tuple[Problem, ...]
     wanted: frozenset[str] = frozenset()
     """Names of the tokens for upstreams that it wants."""
+    asked: frozenset[str] = frozenset()
+    """Names of the providers that it asks about tokens, with all that is said of them."""
 
 
 class NextTokens:
@@ -63,6 +67,7 @@ class NextTokens:
     def __init__(self, tokens: ProviderTokens) -> None:
         self._specs: dict[str, ProviderSpec] = {}
         self._refused: dict[str, str] = {}
+        self.recall = tokens.recall
         self.verify = tokens.verify
 
     def add(self, spec: ProviderSpec) -> None:
@@ -96,13 +101,18 @@ class World:
         self.clients = LiveClients()
         endpoints = Endpoints(MetadataCache())
         self.token_store = TokenStore(state, time.time, endpoints, Keyring.from_settings())
-        self._services = Services(state, self.tokens, time.time, MemoryState(), self.clients)
+        self.introspector = Introspector(endpoints, time.time)
+        proofs = DpopProofs(derived_key("dpop nonces"))
+        self._services = Services(
+            state, self.tokens, time.time, MemoryState(), clients=self.clients, proofs=proofs
+        )
 
     def build(self, document: Document, generation: int) -> Built:
         """A generation, beside the one in force. Raises ``ValueError`` if there can be none."""
         opener = Keyring.from_settings()
         tokens, problems = NextTokens(self.tokens), []
         wanted = WantedTokens(self.token_store)
+        introspection = NextIntrospection(self.introspector)
         specs = []
         for number, config in enumerate(document.providers):
             try:
@@ -114,12 +124,17 @@ class World:
             tokens.add(spec)
             specs.append(spec)
             try:
-                wanted.add(spec, own_client(config, opener))
+                client = own_client(config, opener)
+                wanted.add(spec, client)
+                introspection.add(spec, client)
             except (ValueError, SecretUnreadable) as error:
                 wanted.refuse(spec.name, str(error))
+                introspection.refuse(spec.name, str(error))
                 path = location(("providers", number, "client"))
                 problems.append(Problem(path=path, message=str(error)))
-        services = replace(self._services, tokens=tokens, upstream_tokens=wanted)
+        services = replace(
+            self._services, tokens=tokens, upstream_tokens=wanted, introspection=introspection
+        )
         compiler = Compiler(
             services=services,
             carrier=self.upstreams.carrier,
@@ -129,13 +144,20 @@ class World:
             builtin=(self._auth_route(services),),
         )
         table, found = compile_table(document, compiler, generation)
-        return Built(table, tuple(specs), (*problems, *found), frozenset(wanted.names))
+        return Built(
+            table,
+            tuple(specs),
+            (*problems, *found),
+            frozenset(wanted.names),
+            frozenset(introspection.names),
+        )
 
     def install(self, built: Built) -> None:
         """Put a generation in force: one step of the event loop, between two requests."""
         self.tokens.replace(built.providers)
         self.live.swap(built.table)
         self.token_store.retain(built.wanted)
+        self.introspector.retain(built.asked)
         carriers = (route.carrier for route in built.table.routes)
         self.upstreams.retain({carrier.spec for carrier in carriers if carrier is not None})
 
@@ -186,6 +208,12 @@ class World:
             strip_base_path=False,
             internal=True,
         )
+
+
+def derived_key(purpose: str) -> bytes:
+    """A key for one purpose, the same in every process of this installation."""
+    text = f"gatehouse {purpose}\0{settings.SECRET_KEYS[0]}"
+    return hashlib.sha256(text.encode()).digest()
 
 
 def pseudonym(environment: Environment) -> str:

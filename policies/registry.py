@@ -6,6 +6,7 @@ from policies.kinds.body_limit import BodyLimit
 from policies.kinds.client_certificate import ClientCertificate
 from policies.kinds.client_credentials import ClientCredentials
 from policies.kinds.forward_identity import ForwardIdentity
+from policies.kinds.introspection import Introspection
 from policies.kinds.jwt import Jwt
 from policies.kinds.public import Public
 from policies.kinds.rate_limit import RateLimit
@@ -18,6 +19,7 @@ _ALL: tuple[type[Policy], ...] = (
     ClientCertificate,
     ClientCredentials,
     ForwardIdentity,
+    Introspection,
     Jwt,
     Public,
     RateLimit,

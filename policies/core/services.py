@@ -107,6 +107,12 @@ class Tokens(Protocol):
         """
         ...
 
+    def recall(
+        self, providers: tuple[str, ...], token: bytes, now: float
+    ) -> Identity | Deny | None:
+        """What ``verify`` would say, where that is known without waiting; else None."""
+        ...
+
     async def verify(self, providers: tuple[str, ...], token: bytes, now: float) -> Identity | Deny:
         """The identity a token proves, or why it proves none.
 
@@ -114,6 +120,87 @@ class Tokens(Protocol):
         issuer of one of them exactly.
         """
         ...
+
+
+class Proof(NamedTuple):
+    """What a DPoP proof claims whose signature holds (RFC 9449 4.2).
+
+    ``thumbprint`` is that of its key (RFC 7638), ``token_hash`` its ``ath``; ``issued_at`` in
+    seconds since the epoch.
+    """
+
+    thumbprint: str
+    method: str
+    uri: str
+    id: str
+    issued_at: float
+    token_hash: str
+    nonce: str | None
+
+
+class Proofs(Protocol):
+    """DPoP proofs (RFC 9449), and the nonces that may be asked for in them."""
+
+    def read(self, value: bytes) -> Proof | None:
+        """What a proof claims; None for one that is malformed or does not hold."""
+        ...
+
+    def nonce(self, now: float) -> str:
+        """The nonce to use from now on."""
+        ...
+
+    def takes_nonce(self, nonce: str, now: float) -> bool:
+        """Whether it is one that was given out not long ago."""
+        ...
+
+
+class NoProofs:
+    """``Proofs`` where none can hold."""
+
+    def read(self, value: bytes) -> Proof | None:
+        """See ``Proofs``."""
+        return None
+
+    def nonce(self, now: float) -> str:
+        """See ``Proofs``."""
+        return ""
+
+    def takes_nonce(self, nonce: str, now: float) -> bool:
+        """See ``Proofs``."""
+        return False
+
+
+class OpaqueTokens(Protocol):
+    """Tokens of one provider that say nothing by themselves: it is asked (RFC 7662)."""
+
+    def recall(self, token: bytes, cache: float, now: float) -> Identity | Deny | None:
+        """What ``verify`` would say, where that is known; None: the provider is to be asked."""
+        ...
+
+    async def verify(self, token: bytes, cache: float, now: float) -> Identity | Deny:
+        """The identity a token proves, or why it proves none.
+
+        An answer of the provider is used for at most ``cache`` seconds, and never longer than
+        the token lives. ``provider_unavailable`` when it gives none. Bounded in time.
+        """
+        ...
+
+
+class Introspection(Protocol):
+    """Verification of opaque tokens."""
+
+    def provider(self, name: str) -> OpaqueTokens:
+        """Raises ``KeyError`` when no such provider is registered, ``ValueError`` when the
+        gateway has no client there by which it could ask."""
+        ...
+
+
+class NoIntrospection:
+    """``Introspection`` where nobody can be asked."""
+
+    def provider(self, name: str) -> OpaqueTokens:
+        """See ``Introspection``."""
+        raise KeyError(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +257,8 @@ class NoClients:
 
 
 NO_CLIENTS = NoClients()
+NO_PROOFS = NoProofs()
+NO_INTROSPECTION = NoIntrospection()
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +326,8 @@ class Services:
     clock: Callable[[], float]
     local: State
     clients: Clients = NO_CLIENTS
+    proofs: Proofs = NO_PROOFS
+    introspection: Introspection = NO_INTROSPECTION
     upstream_tokens: UpstreamTokens = field(default_factory=NoUpstreamTokens)
     scope: str = ""
     name: str = ""

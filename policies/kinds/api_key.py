@@ -11,7 +11,7 @@ from pydantic import Field
 
 from policies.core.config import Name, PolicyConfig
 from policies.core.credentials import HeaderName, Scope, challenge, stands_twice
-from policies.core.policy import IdentityPolicy
+from policies.core.policy import IdentityPolicy, Proven
 from policies.core.services import Services
 from policies.core.values import Call, Deny, Identity
 
@@ -72,7 +72,7 @@ class ApiKey(IdentityPolicy):
             return _AMBIGUOUS
         return headers.get(self._header)
 
-    async def identify(self, call: Call, credential: bytes) -> Identity | Deny:
+    def identify(self, call: Call, credential: bytes) -> Proven:
         identity = self._clients.api_key(credential, call.now)
         if identity is None:
             return _INVALID

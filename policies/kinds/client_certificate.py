@@ -11,7 +11,7 @@ from pydantic import Field
 
 from policies.core.config import Name, PolicyConfig
 from policies.core.credentials import challenge
-from policies.core.policy import IdentityPolicy
+from policies.core.policy import IdentityPolicy, Proven
 from policies.core.services import Services
 from policies.core.values import Call, Deny, Identity
 
@@ -50,7 +50,7 @@ class ClientCertificate(IdentityPolicy):
     def credential(self, call: Call) -> bytes | Deny | None:
         return call.request.certificate
 
-    async def identify(self, call: Call, credential: bytes) -> Identity | Deny:
+    def identify(self, call: Call, credential: bytes) -> Proven:
         identity = self._clients.certificate(credential, call.now)
         if identity is None or (self._accepted and identity.client not in self._accepted):
             return _REFUSED

@@ -14,7 +14,7 @@ from gatewaysite.environment import Environment
 from gatewaysite.following import ChangedWhileRead, read_document
 from gatewaysite.wiring import World
 from oidc_clients.fetch import Response
-from oidc_clients.oauth import Endpoints
+from oidc_clients.oauth import Endpoint, Endpoints, Issuer, ProviderUnavailable
 from policies.models import Generation
 from policies.stores.open import open_state
 from policies.stores.peek import PeekState
@@ -45,7 +45,7 @@ class Command(BaseCommand):
             raise CommandError(f"the configuration cannot be read: {error}") from error
         environment: Environment = settings.ENVIRONMENT
         world = World(environment, PeekState(open_state(environment.state)), log="off")
-        world.token_store.endpoints = _NobodyIsAsked()
+        world.token_store.endpoints = world.introspector.endpoints = _NobodyIsAsked()
         built = world.build(document, generation)
         world.install(built)
         world.install_keys()
@@ -63,7 +63,9 @@ class _NobodyIsAsked(Endpoints):
     def __init__(self) -> None:
         """It needs no metadata."""
 
-    def ask(self, *request: Any) -> Response:
+    def ask(self, issuer: Issuer, endpoint: Endpoint, *request: Any) -> Response:
+        if endpoint == "introspection_endpoint":
+            raise ProviderUnavailable("explain asks nobody")
         return Response(200, {"access_token": "as-if-granted", "token_type": "Bearer"}, {})
 
 
