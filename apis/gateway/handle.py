@@ -11,7 +11,7 @@ from collections.abc import Callable
 from email.utils import formatdate
 from functools import lru_cache
 from time import monotonic
-from typing import NamedTuple, cast
+from typing import cast
 
 from apis.gateway import headers
 from apis.gateway.balance import Upstream
@@ -25,7 +25,7 @@ from apis.gateway.upstream import UpstreamError, UpstreamRequest, UpstreamRespon
 from apis.live import Live
 from apis.routing import NotMatched, Route, RoutingTable
 from policies.core.chain import Chain
-from policies.core.values import PASS, Answer, Call, Decision, Deny, Field, Request
+from policies.core.values import PASS, Answer, Call, Decision, Deny, Field, Pass, Request
 
 logger = logging.getLogger(__name__)
 
@@ -74,28 +74,25 @@ class Gateway:
         return f"{self._id_prefix}{self._ids:010x}"
 
 
-class Outcome(NamedTuple):
-    """How a call ended, for log and counters."""
-
-    status: int
-    code: str = ""
+Outcome = tuple[int, str]
+"""How a call ended, for log and counters: status, and the code of a refusal or a fault."""
 
 
 async def handle(gateway: Gateway, exchange: Exchange) -> None:
     """Serve one request and record how it ended. Raises nothing but cancellation."""
     began = monotonic()
     call = Call(exchange.request, "", gateway.clock())
-    outcome = Outcome(CLIENT_GONE, "client_gone")
+    status, code = CLIENT_GONE, "client_gone"
     try:
-        outcome = await _serve(gateway, exchange, call)
+        status, code = await _serve(gateway, exchange, call)
     except ClientGone:
         exchange.abort()
     except Exception:
         # Fail closed: the chain or the carrying broke. Nothing reaches an upstream from here.
         logger.exception("request %s on %r failed", call.request.id, call.route)
-        outcome = _refuse(exchange, call, _FAILED)
+        status, code = _refuse(exchange, call, _FAILED)
     finally:
-        gateway.observer.record(call, outcome.status, outcome.code, monotonic() - began)
+        gateway.observer.record(call, status, code, monotonic() - began)
         for end in call.ending:
             _call_at_end(end, call)
 
@@ -112,25 +109,29 @@ async def _serve(gateway: Gateway, exchange: Exchange, call: Call) -> Outcome:
     if request.path.startswith("/-/"):
         return _own_endpoint(gateway, exchange, call)
     route = find_route(gateway, request)
-    if isinstance(route, Deny):
+    if not isinstance(route, Route):
         return _refuse(exchange, call, route)
     call.route = route.name
     refusal = standing_refusal(request, route)
     chain = route.chain
     if refusal is not None or chain is None:
         return _refuse(exchange, call, refusal or _NOT_READY)
-    decision = await chain.run(call)
-    if decision is not PASS:
-        return _settle(exchange, call, decision, chain)
+    decision = chain.begin(call)
+    if not isinstance(decision, Pass):
+        decided = await decision
+        if decided is not PASS:
+            return _settle(exchange, call, decided, chain)
     if has_looped(gateway, request):
         return _refuse(exchange, call, LOOP, chain)
-    body: Body | None = exchange.body if request.body_length != 0 else None
+    body: Body | None = None
     try:
-        if body is not None and chain.reads_body:
-            examined = await _examined(chain, call, body)
-            if isinstance(examined, Deny | Answer):
-                return _settle(exchange, call, examined, chain)
-            body = examined
+        if request.body_length != 0:
+            body = exchange.body
+            if chain.reads_body:
+                examined = await _examined(chain, call, body)
+                if isinstance(examined, Deny | Answer):
+                    return _settle(exchange, call, examined, chain)
+                body = examined
         outgoing = upstream_request(gateway, call, route)
         response = await cast(Upstream, route.carrier).send(outgoing, body, exchange.inform)
     except BodyRefused as refused:
@@ -149,7 +150,7 @@ async def _serve(gateway: Gateway, exchange: Exchange, call: Call) -> Outcome:
     except BaseException:
         response.abort()
         raise
-    return Outcome(response.status)
+    return response.status, ""
 
 
 def find_route(gateway: Gateway, request: Request) -> Route | Deny:
@@ -224,7 +225,7 @@ async def _hold(
     if holders:
         fields = chain.seal(call, response.status, fields, content)
     exchange.respond(response.status, fields, content, response.length)
-    return Outcome(response.status)
+    return response.status, ""
 
 
 async def _stream(
@@ -239,7 +240,7 @@ async def _stream(
     try:
         if status == 101:
             await carry_tunnel(exchange, response, fields)
-            return Outcome(status)
+            return status, ""
         exchange.start(status, fields, response.length)
         if held:
             await exchange.write(held)
@@ -248,9 +249,9 @@ async def _stream(
     except UpstreamError as error:
         logger.info("request %s on %r: answer broke: %s", call.request.id, call.route, error)
         exchange.abort()
-        return Outcome(status, error.code)
+        return status, error.code
     exchange.finish()
-    return Outcome(status)
+    return status, ""
 
 
 def upstream_request(gateway: Gateway, call: Call, route: Route) -> UpstreamRequest:
@@ -260,7 +261,7 @@ def upstream_request(gateway: Gateway, call: Call, route: Route) -> UpstreamRequ
     if route.strip_cookies:
         received = headers.without_cookies(received, route.strip_cookies)
     lines = headers.forward_lines(received, headers.dropped_names(route.strip_fields))
-    lines += [b": ".join(field) for field in call.upstream_fields]
+    lines += map(b": ".join, call.upstream_fields)
     lines.append(b"x-request-id: " + request.id.encode())
     host = received.get(b"host") or b""
     lines.append(headers.forwarding_lines(_chain_of(gateway, request), request.secure, host))
@@ -295,7 +296,7 @@ def _settle(exchange: Exchange, call: Call, decision: Decision, chain: Chain) ->
             return _refuse(exchange, call, decision, chain)
         case Answer(status, answer, content):
             fields = chain.edit(call, status, list(answer))
-            return _say(exchange, call, Outcome(status), fields, content, chain)
+            return _say(exchange, call, (status, ""), fields, content, chain)
     raise TypeError("a chain that passed has nothing to settle")
 
 
@@ -304,7 +305,7 @@ def _refuse(exchange: Exchange, call: Call, deny: Deny, chain: Chain | None = No
     status, fields, content = render(deny, call.request.id)
     if chain is not None:
         fields = chain.edit(call, status, fields)
-    return _say(exchange, call, Outcome(status, deny.code), fields, content, chain)
+    return _say(exchange, call, (status, deny.code), fields, content, chain)
 
 
 def _broken(exchange: Exchange, call: Call, error: UpstreamError, chain: Chain) -> Outcome:
@@ -324,9 +325,10 @@ def _say(
     """An answer of the gateway's own."""
     fields += call.response_fields
     fields += (date_field(int(call.now)), (b"x-request-id", call.request.id.encode()))
+    status = outcome[0]
     if chain is not None and chain.seals:
-        fields = chain.seal(call, outcome.status, fields, content)
-    exchange.respond(outcome.status, fields, content, len(content))
+        fields = chain.seal(call, status, fields, content)
+    exchange.respond(status, fields, content, len(content))
     return outcome
 
 
@@ -339,10 +341,9 @@ def date_field(second: int) -> Field:
 def _own_endpoint(gateway: Gateway, exchange: Exchange, call: Call) -> Outcome:
     """``/-/live``: the process runs. ``/-/ready``: it has a table and is not shutting down."""
     path = call.request.path
-    call.route = path
     if path not in ("/-/live", "/-/ready"):
-        call.route = ""
         return _refuse(exchange, call, _NOT_FOUND)
+    call.route = path
     if call.request.method not in ("GET", "HEAD"):
         return _refuse(exchange, call, _unmatched(NotMatched(("GET", "HEAD"))))
     if path == "/-/ready" and gateway.draining:
@@ -350,4 +351,4 @@ def _own_endpoint(gateway: Gateway, exchange: Exchange, call: Call) -> Outcome:
     if path == "/-/ready" and gateway.live.table is None:
         return _refuse(exchange, call, _NOT_READY)
     fields = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")]
-    return _say(exchange, call, Outcome(200), fields, b"ok\n")
+    return _say(exchange, call, (200, ""), fields, b"ok\n")

@@ -148,18 +148,21 @@ class UpstreamConnection(asyncio.Protocol):
 
     # Sending
 
-    async def send(
+    def send(
         self,
         request: UpstreamRequest,
         data: bytes,
         body: Body | None,
+        now: float,
         until: float,
         on_interim: Interim,
-    ) -> UpstreamResponse:
-        """Send a request and wait for its final head, until ``until`` on the loop's clock.
+    ) -> "asyncio.Future[UpstreamResponse]":
+        """Send a request; the result is its final head, before ``until`` on the loop's clock.
 
-        ``data`` is its head, with the whole body behind it unless ``body`` is given, which is
-        then sent as it comes. Raises an ``UpstreamError``, or what ``body.read`` raises.
+        ``now`` is what that clock shows. ``data`` is the request's head, with the whole body
+        behind it unless ``body`` is given, which is then sent as it comes. The result fails with
+        an ``UpstreamError``, or with what ``body.read`` raises; who does not wait for it any more
+        calls ``given_up``.
         """
         self._reader.expect(request.method, request.upgrade, on_interim)
         self._receive = self._take
@@ -169,18 +172,21 @@ class UpstreamConnection(asyncio.Protocol):
         waiter: asyncio.Future[UpstreamResponse] = self._loop.create_future()
         self._waiter = waiter
         self.transport.write(data)
+        if body is None and self._blocked is None:
+            self.deadline = min(now + self._silence, until)  # what _rearm would find
+            return waiter
         if body is not None:
             self._upload = self._loop.create_task(self._send_body(body))
             self._upload.add_done_callback(self._uploaded)
         self._rearm()
-        try:
-            return await waiter
-        except BaseException:
-            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
-                waiter.result().abort()  # the head came at the moment of the cancellation
-            else:
-                self._fail(UpstreamInvalid("the request was given up"))
-            raise
+        return waiter
+
+    def given_up(self, waiter: "asyncio.Future[UpstreamResponse]") -> None:
+        """Nobody waits for what ``send`` gave; does nothing when that has failed by itself."""
+        if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+            waiter.result().abort()  # the head came at the moment of the cancellation
+        else:
+            self._fail(UpstreamInvalid("the request was given up"))
 
     async def _send_body(self, body: Body) -> None:
         """Raises what ``body.read`` raises, ``ClientGone`` for another length than declared."""
@@ -264,21 +270,23 @@ class UpstreamConnection(asyncio.Protocol):
     def _deliver(self, waiter: "asyncio.Future[UpstreamResponse]") -> None:
         """The final head is there, perhaps with its whole content."""
         reader = self._reader
-        status, fields, length = reader.status, reader.fields, reader.length
+        status = reader.status
+        response = UpstreamResponse(status, reader.fields, reader.length)
         self._waiter = None
         self._until = NEVER
         if not self._sent:
             self._stop_upload()
         if status == 101:
-            response = self._response = UpstreamResponse(status, fields, length, None, self)
+            response.carried_by(self, None)
+            self._response = response
             self._receive = self._relay
             self._read(False)
         elif reader.ended:
-            response = UpstreamResponse(status, fields, length, reader.whole())
+            response.content = reader.whole()
             self._finish()
         else:
             self._stream = reader.stream
-            response = UpstreamResponse(status, fields, length, None, self, reader.stream)
+            response.carried_by(self, reader.stream)
             self._response = response
             if reader.endless:
                 self._silence = self._spec.idle_timeout
@@ -303,7 +311,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._reused = True
         self._receive = self._refuse
         self.deadline = self._loop.time() + KEPT_FOR
-        self._read(True)
+        if self._paused:
+            self._read(True)
         self._home.released(self)
 
     def _flow(self) -> None:
