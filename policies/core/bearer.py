@@ -8,8 +8,7 @@ which is bound to a key or a certificate is taken only from who holds it
 """
 
 import re
-from abc import abstractmethod
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Annotated
 from urllib.parse import unquote_to_bytes
@@ -27,6 +26,9 @@ from policies.core.sender import (
 )
 from policies.core.services import Services
 from policies.core.values import Call, Deny, Headers, Identity
+
+Recall = Callable[[bytes, float], Proven | None]
+Verify = Callable[[bytes, float], Awaitable[Proven]]
 
 _PARAMETERS = re.compile(rb"[&;]")
 
@@ -70,7 +72,12 @@ _AMBIGUOUS = Deny(
 class BearerPolicy(IdentityPolicy):
     """Proves the caller by an access token. A kind says how one is verified."""
 
-    def __init__(self, config: BearerConfig, services: Services) -> None:
+    def __init__(
+        self, config: BearerConfig, services: Services, recall: Recall, verify: Verify
+    ) -> None:
+        """``verify`` gives the identity that a token proves at a moment, or why it proves none;
+        ``recall`` gives the same where it is known without waiting, else None."""
+        self._recall, self._verify = recall, verify
         self._header = config.header.lower().encode()
         self._scheme = config.scheme.lower().encode()
         self._start = f"{config.scheme} ".encode() if config.scheme else b""
@@ -93,14 +100,6 @@ class BearerPolicy(IdentityPolicy):
             ),
         )
 
-    @abstractmethod
-    def recall(self, token: bytes, now: float) -> Proven | None:
-        """What ``verify`` would say, where that is known without waiting; else None."""
-
-    @abstractmethod
-    async def verify(self, token: bytes, now: float) -> Proven:
-        """The identity that the token proves, or why it proves none."""
-
     def objection(self, identity: Identity) -> Deny | None:
         """What else this route asks of the token, and it does not have."""
         return None
@@ -110,7 +109,7 @@ class BearerPolicy(IdentityPolicy):
         value = headers.get(self._header)
         token: bytes | None = None
         if value is not None:
-            if stands_twice(headers, self._header):
+            if headers.repeats and stands_twice(headers, self._header):
                 return _AMBIGUOUS
             if self._start and value.startswith(self._start):  # as nearly everybody writes it
                 token = value[len(self._start) :]
@@ -130,7 +129,7 @@ class BearerPolicy(IdentityPolicy):
         return token
 
     def identify(self, call: Call, credential: bytes) -> Proven | Awaitable[Proven]:
-        verdict = self.recall(credential, call.now)
+        verdict = self._recall(credential, call.now)
         if verdict is None:
             return self._verified(call, credential)
         return self._judge(call, credential, verdict)
@@ -139,15 +138,20 @@ class BearerPolicy(IdentityPolicy):
         return self._missing
 
     async def _verified(self, call: Call, credential: bytes) -> Proven:
-        verdict = await self.verify(credential, call.now)
+        verdict = await self._verify(credential, call.now)
         judged = self._judge(call, credential, verdict)
-        return await judged if isinstance(judged, Awaitable) else judged
+        return judged if isinstance(judged, Identity | Deny) else await judged
 
     def _judge(self, call: Call, token: bytes, verdict: Proven) -> Proven | Awaitable[Proven]:
         """What this route says of what the token proves."""
         if isinstance(verdict, Deny):
             return refused(verdict)
-        if self._sender.concerns(call, verdict):
+        sender = self._sender
+        if (
+            sender.demands
+            or "cnf" in verdict.claims
+            or call.request.headers.get(DPOP_HEADER) is not None
+        ):
             return self._bound(call, token, verdict)
         return self._admit(call, token, verdict)
 

@@ -119,7 +119,9 @@ class SenderConstraint:
         """``header`` is the lower-case name of the header that carries tokens."""
         self._header = header
         self._wanted = config.sender_constraint
-        self._demands = self._wanted != "optional"
+        self.demands = self._wanted != "optional"
+        """Whether every token is to be asked about; else it is those with ``cnf`` and all calls
+        with a DPoP proof that ``refusal`` has to judge."""
         self._max_age = config.dpop_max_age
         self._asks_nonce = config.dpop_nonce
         self._proofs = services.proofs
@@ -129,17 +131,13 @@ class SenderConstraint:
         """How a call without a token is asked for one."""
         return _challenge() if self._wanted == "dpop" else challenge("Bearer")
 
-    def concerns(self, call: Call, identity: Identity) -> bool:
-        """Whether there is anything to ask: of a plain bearer token there is nothing."""
-        return self._demands or "cnf" in identity.claims or DPOP_HEADER in call.request.headers
-
     async def refusal(self, call: Call, token: bytes, identity: Identity) -> Deny | None:
         """Why the token is not accepted from this caller."""
         cnf = identity.claims.get("cnf")
         bound = cnf if isinstance(cnf, dict) else {}
         if "cnf" in identity.claims and _UNDERSTOOD.isdisjoint(bound):
             return _BOUND_OTHERWISE
-        if self._demands and _WANTED[self._wanted].isdisjoint(bound):
+        if self.demands and _WANTED[self._wanted].isdisjoint(bound):
             return _UNBOUND[self._wanted]
         if "x5t#S256" in bound and not _is_of(call.request.certificate, bound["x5t#S256"]):
             return _OTHER_CERTIFICATE

@@ -11,7 +11,6 @@ from pydantic import Field
 
 from policies.core.bearer import BearerConfig, BearerPolicy
 from policies.core.config import Name, PolicyConfig
-from policies.core.policy import Proven
 from policies.core.services import Services
 
 
@@ -46,16 +45,14 @@ class Introspection(BearerPolicy):
 
     def __init__(self, config: IntrospectionConfig, services: Services) -> None:
         """Raises ``ValueError`` for a provider that is not registered, or cannot be asked."""
-        super().__init__(config, services)
         try:
             tokens = services.introspection.provider(config.provider)
         except KeyError:
             raise ValueError(f"provider {config.provider!r} is not registered") from None
-        self._cache = config.cache
-        self._tokens = tokens
-
-    def recall(self, token: bytes, now: float) -> Proven | None:
-        return self._tokens.recall(token, self._cache, now)
-
-    async def verify(self, token: bytes, now: float) -> Proven:
-        return await self._tokens.verify(token, self._cache, now)
+        cache = config.cache
+        super().__init__(
+            config,
+            services,
+            lambda token, now: tokens.recall(token, cache, now),
+            lambda token, now: tokens.verify(token, cache, now),
+        )

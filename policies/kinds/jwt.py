@@ -15,7 +15,6 @@ from pydantic import BeforeValidator, Field, StrictBool, StrictInt, StrictStr
 from policies.core.bearer import BearerConfig, BearerPolicy, refused
 from policies.core.config import PolicyConfig
 from policies.core.credentials import Text
-from policies.core.policy import Proven
 from policies.core.services import Services
 from policies.core.values import Deny, Identity
 
@@ -81,25 +80,25 @@ class Jwt(BearerPolicy):
 
     def __init__(self, config: JwtConfig, services: Services) -> None:
         """Raises ``ValueError`` for a provider that is not registered."""
-        super().__init__(config, services)
         for name in config.providers:
             try:
                 services.tokens.provider(name)
             except KeyError:
                 raise ValueError(f"provider {name!r} is not registered") from None
-        self._recall = partial(services.tokens.recall, config.providers)
-        self._verify = partial(services.tokens.verify, config.providers)
+        super().__init__(
+            config,
+            services,
+            partial(services.tokens.recall, config.providers),
+            partial(services.tokens.verify, config.providers),
+        )
         self._audiences = frozenset(config.audiences)
         self._claims = tuple((name, _typed(value)) for name, value in config.claims.items())
         self._max_lifetime = config.max_lifetime
-
-    def recall(self, token: bytes, now: float) -> Proven | None:
-        return self._recall(token, now)
-
-    async def verify(self, token: bytes, now: float) -> Proven:
-        return await self._verify(token, now)
+        self._asks_more = bool(config.audiences or config.claims or config.max_lifetime)
 
     def objection(self, identity: Identity) -> Deny | None:
+        if not self._asks_more:
+            return None
         if self._audiences and self._audiences.isdisjoint(identity.audiences):
             return _AUDIENCE
         if self._claims and not self._has_claims(identity.claims):

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -11,6 +12,8 @@ from oidc_clients.client_book import MAX_API_KEY_BYTES, ClientBook, LiveClients
 from oidc_clients.config import ClientConfig
 from oidc_clients.credentials import Peppers
 from policies.references import STORED, SecretUnreadable
+from tests.oidc_clients.test_certificates import AFTER, BEFORE
+from tests.oidc_clients.test_certificates import issued as make_certificate
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC).timestamp()
 PEPPERS = Peppers(["pepper"])
@@ -182,3 +185,26 @@ def test_used_keys_are_told_once():
         live.api_key(key, NOW)
     assert live.take_used() == {PEPPERS.digest("one")}
     assert live.take_used() == set()
+
+
+def test_a_certificate_proves_its_client_while_it_is_valid_and_known():
+    der = make_certificate(x509.DNSName("a.example.org"), issuer=ISSUER)
+    live = LiveClients()
+    valid = BEFORE.timestamp() + 1
+    assert live.certificate(der, valid) is None
+    live.replace(book(client(certificates=[NAMED])))
+    assert live.certificate(der, valid).client == "partner-a"
+    assert live.certificate(der, BEFORE.timestamp() - 1) is None
+    assert live.certificate(der, AFTER.timestamp() + 1) is None
+    assert live.certificate(b"no certificate", valid) is None
+    live.replace(book(client()))
+    assert live.certificate(der, valid) is None
+
+
+def test_J15_what_is_compared_is_a_keyed_digest_and_no_key_is_held():
+    found = book(client(api_keys=[issued("canary-key")]))
+    assert found.api_key(b"canary-key", NOW) is not None
+    assert "canary-key" not in repr(vars(found))
+    digests = list(PEPPERS.digests(b"canary-key"))
+    assert digests != list(Peppers(["another"]).digests(b"canary-key"))
+    assert found.api_key(digests[0].encode(), NOW) is None

@@ -134,7 +134,7 @@ def test_P14_what_carries_the_token_is_not_forwarded(route: Make) -> None:
     assert isinstance(policy, IdentityPolicy)
     assert (policy.consumes, policy.cookies) == ({b"x-token", b"dpop"}, {"session"})
     plain = route().policy
-    assert (plain.consumes, plain.cookies) == ({b"authorization"}, frozenset())
+    assert (plain.consumes, plain.cookies) == ({b"authorization", b"dpop"}, frozenset())
 
 
 def test_headers_are_looked_at_as_lines(route: Make, make_call: MakeCall) -> None:
