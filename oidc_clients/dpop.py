@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from oidc_clients.bounded import Bounded
 from oidc_clients.compact import parse
 from oidc_clients.jose import verifies
-from oidc_clients.jwks import PUBLIC_ALGORITHMS, Key, KeySet
+from oidc_clients.jwks import Key, KeySet
 from oidc_clients.strict import NotStrict, base64url, json_object
 from policies.core.services import Proof
 
@@ -36,8 +36,9 @@ _PRINTABLE = re.compile(r"[\x21-\x7e]+")
 _THUMBPRINT = {"RSA": ("e", "kty", "n"), "EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x")}
 
 
-class _Header(NamedTuple):
-    algorithm: str
+class _Holder(NamedTuple):
+    """A key that proofs are made with."""
+
     key: Key
     thumbprint: str
 
@@ -48,7 +49,7 @@ class DpopProofs:
     def __init__(self, secret: bytes) -> None:
         """``secret`` makes nonces: the same for all workers, known to nobody else."""
         self._secret = secret
-        self._headers: Bounded[bytes, _Header] = Bounded(MAX_HEADERS)
+        self._holders: Bounded[bytes, _Holder] = Bounded(MAX_HEADERS)
 
     def read(self, value: bytes) -> Proof | None:
         """See ``policies.core.services.Proofs``."""
@@ -56,14 +57,12 @@ class DpopProofs:
             parts = parse(value)
             if parts.typ != TYPE:
                 return None
-            header = self._header(value.partition(b".")[0])
-            if header is None or parts.algorithm != header.algorithm:
-                return None
-            if not verifies(
-                header.algorithm, parts.signing_input, header.key.material, parts.signature
+            holder = self._holder(value.partition(b".")[0], parts.algorithm)
+            if holder is None or not verifies(
+                parts.algorithm, parts.signing_input, holder.key.material, parts.signature
             ):
                 return None
-            return _proof(header.thumbprint, json_object(parts.payload))
+            return _proof(holder.thumbprint, json_object(parts.payload))
         except NotStrict:
             return None
 
@@ -81,24 +80,24 @@ class DpopProofs:
         made = hmac.digest(self._secret, f"dpop nonce {period}".encode(), "sha256")
         return urlsafe_b64encode(made[:24]).decode()
 
-    def _header(self, encoded: bytes) -> _Header | None:
-        header = self._headers.get(encoded)
-        if header is None:
-            header = _read_header(json_object(base64url(encoded)))
-            if header is not None:
-                self._headers.put(encoded, header)
-        return header
+    def _holder(self, header: bytes, algorithm: str) -> _Holder | None:
+        """Whose key a header (base64url) holds, if it may verify with the header's algorithm."""
+        holder = self._holders.get(header)
+        if holder is None:
+            holder = _read_holder(json_object(base64url(header)), algorithm)
+            if holder is not None:
+                self._holders.put(header, holder)
+        return holder
 
 
-def _read_header(header: Mapping[str, Any]) -> _Header | None:
-    """The algorithm and the key of a proof, if it may be verified with them."""
-    jwk, algorithm = header.get("jwk"), header.get("alg")
-    if not isinstance(jwk, dict) or algorithm not in PUBLIC_ALGORITHMS:
+def _read_holder(header: Mapping[str, Any], algorithm: str) -> _Holder | None:
+    jwk = header.get("jwk")
+    if not isinstance(jwk, dict):
         return None
     key = KeySet.parse({"keys": [jwk]}).entries[0].key  # none that holds a private member
     if key is None or algorithm not in key.algorithms:
         return None
-    return _Header(str(algorithm), key, thumbprint(jwk))
+    return _Holder(key, thumbprint(jwk))
 
 
 def thumbprint(jwk: Mapping[str, Any]) -> str:

@@ -86,6 +86,7 @@ class BearerPolicy(IdentityPolicy):
         self._scopes = frozenset(config.scopes)
         self._any_scope = frozenset(config.any_scope)
         self._sender = SenderConstraint(config, services, self._header)
+        self._always = self._sender.demands or self._scheme == DPOP_SCHEME
         self.consumes = frozenset((self._header, DPOP_HEADER))
         self._missing = Deny(
             "credentials_missing", "Present an access token.", fields=self._sender.challenge()
@@ -146,9 +147,8 @@ class BearerPolicy(IdentityPolicy):
         """What this route says of what the token proves."""
         if isinstance(verdict, Deny):
             return refused(verdict)
-        sender = self._sender
         if (
-            sender.demands
+            self._always
             or "cnf" in verdict.claims
             or call.request.headers.get(DPOP_HEADER) is not None
         ):

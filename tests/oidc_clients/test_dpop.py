@@ -90,6 +90,13 @@ def test_D4_a_header_that_is_no_proofs(
     assert proofs.read(proof(keys.p256, header)) is None
 
 
+def test_D4_the_algorithm_is_one_of_the_keys_own(proofs: DpopProofs, keys: Keys) -> None:
+    crossed = SigningKey(None, "ES384", keys.p256.private)
+    assert proofs.read(proof(crossed, {"jwk": public(keys.p256)})) is None
+    narrowed = {**public(keys.rsa), "alg": "PS256"}
+    assert proofs.read(proof(keys.rsa, {"jwk": narrowed})) is None
+
+
 def test_D4_a_private_key_in_the_header_is_refused(proofs: DpopProofs, keys: Keys) -> None:
     jwk = {**public(keys.p256), "d": b64(bytes(32)).decode()}
     assert proofs.read(proof(keys.p256, {"jwk": jwk})) is None

@@ -111,6 +111,15 @@ def test_D4_exactly_one_proof_is_needed(route: Any, call: Any, proofs: tuple[byt
         assert b'algs="ES256 ' in header[1]
 
 
+def test_D4_a_route_whose_scheme_is_dpop_asks_for_proofs_all_the_same(
+    route: Any, call: Any
+) -> None:
+    assert route(KEY, scheme="DPoP").code(call()) == ""
+    for proofs in ((), (b"one", b"two")):
+        assert route(KEY, scheme="DPoP").code(call(proofs=proofs)) == "signature_missing"
+    assert route({}, scheme="DPoP").code(call(proofs=())) == "token_type"
+
+
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
