@@ -46,7 +46,6 @@ def problems(
     found = [
         *_names(document),
         *_addresses(document, allowed_networks),
-        *_shared_secrets(document),
         *_own_paths(document),
         *_collisions(document),
         *_websockets(document),
@@ -54,7 +53,7 @@ def problems(
         *_references(document, left_out or ()),
     ]
     if left_out is None:
-        found += _identities(document)
+        found += [*_identities(document), *_shared_secrets(document)]
     return [Problem(path=location(place), message=message) for place, message in found]
 
 

@@ -86,9 +86,10 @@ class ClientCredentials:
         return Proof({**form, "client_assertion": assertion}, {})
 
 
-def excluded(method: str, accepted: tuple[str, ...]) -> str:
-    """Why a provider that accepts these methods does not take a client that way; empty: it does."""
-    if method in accepted:
+def excluded(method: str, accepted: tuple[str, ...] | None) -> str:
+    """Why a provider that accepts these methods does not take a client that way; empty: it does,
+    or does not say."""
+    if accepted is None or method in accepted:
         return ""
     if method == BASIC and POST in accepted:
         return (

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-_BASIC = ("client_secret_basic",)  # RFC 8414 2: what holds where nothing is said
-
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
@@ -23,13 +21,13 @@ class Metadata:
     revocation_endpoint_auth_methods_supported: tuple[str, ...] | None = None
     introspection_endpoint_auth_methods_supported: tuple[str, ...] | None = None
 
-    def auth_methods(self, endpoint: str) -> tuple[str, ...]:
-        """The ways to authenticate at ``token_endpoint`` or another one.
+    def auth_methods(self, endpoint: str) -> tuple[str, ...] | None:
+        """The ways to authenticate at ``token_endpoint`` or another one; None: nothing is said.
 
         Providers that name none for another endpoint mean those of the token endpoint.
         """
         own: tuple[str, ...] | None = getattr(self, f"{endpoint}_auth_methods_supported")
-        return own or self.token_endpoint_auth_methods_supported or _BASIC
+        return self.token_endpoint_auth_methods_supported if own is None else own
 
 
 ENDPOINTS = tuple(n for n in Metadata.__dataclass_fields__ if n.endswith(("_endpoint", "_uri")))

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from oidc_clients.fetch import Reach
 from oidc_clients.jose import is_key
@@ -53,6 +53,33 @@ class ProviderSpec:
     shared_secrets: tuple[bytes, ...] = field(default=(), repr=False)
     insecure_http: bool = False
     private_networks: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        declared: Any,
+        keys: Iterable[Mapping[str, Any]],
+        secrets: Iterable[str],
+        networks: tuple[str, ...],
+    ) -> Self:
+        """From a declaration (``oidc_clients.config.ProviderConfig``) or a row, which name their
+        members alike, with its configured keys and its shared secrets in clear."""
+        return cls(
+            name=declared.name,
+            issuer=declared.issuer,
+            audiences=frozenset(declared.audiences),
+            algorithms=frozenset(declared.algorithms),
+            enabled=declared.enabled,
+            audience_claim=declared.audience_claim,
+            scope_claim=declared.scope_claim,
+            token_types=frozenset(map(media_type, declared.token_types)),
+            leeway=declared.leeway,
+            jwks_uri=declared.jwks_uri or None,
+            static_keys=key_document(keys),
+            shared_secrets=tuple(secret.encode() for secret in secrets),
+            insecure_http=declared.insecure_http,
+            private_networks=networks,
+        )
 
     def __post_init__(self) -> None:
         if not self.issuer or not self.audiences or not self.algorithms:

@@ -17,9 +17,6 @@ What is promised.
 
 from collections.abc import Callable
 
-from django.core.exceptions import ObjectDoesNotExist
-
-from oidc_clients.assertion import AssertionKey
 from oidc_clients.client_auth import ClientCredentials, ClientUnusable
 from oidc_clients.endpoints import MetadataCache
 from oidc_clients.fetch import Reach, Response
@@ -35,6 +32,7 @@ from oidc_clients.oauth import (
     revocation_answer,
     token_answer,
 )
+from oidc_clients.rows import client_of
 from oidc_clients.token_request import (
     AUTHORIZATION_CODE,
     CLIENT_CREDENTIALS,
@@ -120,11 +118,9 @@ def _require_verifier(request: EndpointRequest) -> None:
 
 def _own_client(provider: Provider) -> ClientCredentials:
     try:
-        own = provider.client
-        key = AssertionKey.load(own.key.reveal(), own.key_id or None) if own.key else None
-        secret = own.secret.reveal() if own.secret else None
-    except ObjectDoesNotExist as error:
-        raise OAuthError("invalid_client", "Client credentials are missing.") from error
+        own = client_of(provider)
     except (SecretUnreadable, ValueError) as error:
         raise ClientUnusable(str(error)) from error
-    return ClientCredentials(own.client_id, secret, key, own.assertion_audience)
+    if own is None:
+        raise OAuthError("invalid_client", "Client credentials are missing.")
+    return own

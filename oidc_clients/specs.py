@@ -3,7 +3,7 @@
 from oidc_clients.assertion import AssertionKey
 from oidc_clients.client_auth import ClientCredentials
 from oidc_clients.config import ProviderConfig
-from oidc_clients.provider import ProviderSpec, key_document, media_type
+from oidc_clients.provider import ProviderSpec
 from policies.references import Opener
 
 
@@ -14,24 +14,8 @@ def provider_spec(
 
     Raises ``ValueError`` for what does not fit together, and what ``opener`` raises.
     """
-    return ProviderSpec(
-        name=config.name,
-        issuer=config.issuer,
-        audiences=frozenset(config.audiences),
-        algorithms=frozenset(config.algorithms),
-        enabled=config.enabled,
-        audience_claim=config.audience_claim,
-        scope_claim=config.scope_claim,
-        token_types=frozenset(map(media_type, config.token_types)),
-        leeway=config.leeway,
-        jwks_uri=config.jwks_uri,
-        static_keys=key_document(config.keys),
-        shared_secrets=tuple(
-            secret.reveal(opener).encode() for secret in config.verification_secrets
-        ),
-        insecure_http=config.insecure_http,
-        private_networks=networks,
-    )
+    secrets = [secret.reveal(opener) for secret in config.verification_secrets]
+    return ProviderSpec.of(config, config.keys, secrets, networks)
 
 
 def own_client(config: ProviderConfig, opener: Opener) -> ClientCredentials | None:

@@ -5,25 +5,41 @@ from policies.kinds.api_key import ApiKey
 from policies.kinds.body_limit import BodyLimit
 from policies.kinds.client_certificate import ClientCertificate
 from policies.kinds.client_credentials import ClientCredentials
+from policies.kinds.clients import Clients
+from policies.kinds.cors import Cors
 from policies.kinds.forward_identity import ForwardIdentity
+from policies.kinds.https_only import HttpsOnly
 from policies.kinds.introspection import Introspection
+from policies.kinds.ip_filter import IpFilter
+from policies.kinds.json_limits import JsonLimits
 from policies.kinds.jwt import Jwt
 from policies.kinds.public import Public
 from policies.kinds.rate_limit import RateLimit
+from policies.kinds.request_headers import RequestHeaders
+from policies.kinds.response_headers import ResponseHeaders
 from policies.kinds.security_headers import SecurityHeaders
 from policies.kinds.token_exchange import TokenExchange
 
-_ALL: tuple[type[Policy], ...] = (
-    ApiKey,
-    BodyLimit,
-    ClientCertificate,
-    ClientCredentials,
-    ForwardIdentity,
-    Introspection,
-    Jwt,
-    Public,
-    RateLimit,
-    SecurityHeaders,
-    TokenExchange,
-)
-KINDS: dict[str, type[Policy]] = {kind.kind: kind for kind in _ALL}
+KINDS: dict[str, type[Policy]] = {
+    kind.kind: kind
+    for kind in (
+        ApiKey,
+        BodyLimit,
+        ClientCertificate,
+        ClientCredentials,
+        Clients,
+        Cors,
+        ForwardIdentity,
+        HttpsOnly,
+        Introspection,
+        IpFilter,
+        JsonLimits,
+        Jwt,
+        Public,
+        RateLimit,
+        RequestHeaders,
+        ResponseHeaders,
+        SecurityHeaders,
+        TokenExchange,
+    )
+}

@@ -1,10 +1,11 @@
 """What the kinds share that call the upstream with a token of its own in ``Authorization``.
 
-The client's ``Authorization`` never stands beside it: the name is the policy's (``sets``). A
-token that is in memory costs the call no waiting. Without a token nothing is forwarded.
+The client's ``Authorization`` never stands beside it (``drops``). A token that is in memory costs
+the call no waiting. Without a token nothing is forwarded.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Awaitable
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
@@ -56,7 +57,7 @@ class UpstreamTokenPolicy(Policy, ABC):
     """Runs in SHAPE: a token is got only for calls that every check has passed."""
 
     phase = Phase.SHAPE
-    sets = frozenset({AUTHORIZATION})
+    writes = drops = frozenset({AUTHORIZATION})
     exchange: bool
 
     def __init__(self, config: UpstreamTokenConfig, services: Services) -> None:
@@ -79,16 +80,20 @@ class UpstreamTokenPolicy(Policy, ABC):
     def subject(self, call: Call) -> bytes | Deny:
         """In whose name the token is wanted, or why there can be none for this call."""
 
-    async def check(self, call: Call) -> Decision:
+    def check(self, call: Call) -> Decision | Awaitable[Decision]:
         subject = self.subject(call)
         if isinstance(subject, Deny):
             return subject
         value = self._token.held(subject, call.now)
         if value is None:
-            got = await self._token.get(subject, call.now)
-            if isinstance(got, Deny):
-                return got
-            value = got
+            return self._wait(call, subject)
+        call.upstream_fields.append((AUTHORIZATION, value))
+        return PASS
+
+    async def _wait(self, call: Call, subject: bytes) -> Decision:
+        value = await self._token.get(subject, call.now)
+        if isinstance(value, Deny):
+            return value
         call.upstream_fields.append((AUTHORIZATION, value))
         return PASS
 

@@ -199,4 +199,6 @@ def test_in_report_mode_a_stranger_passes_and_is_said(
 ) -> None:
     answer = present(gateway, authority, stranger, "/reported/a")
     assert answer.status == 200
-    assert gateway.logged(answer)["reported"] == ["client_certificate: client_refused"]
+    assert gateway.logged(answer.get("x-request-id"))["reported"] == [
+        "client_certificate: client_refused"
+    ]

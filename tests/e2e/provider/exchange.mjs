@@ -14,7 +14,11 @@ export const PARAMETERS = [
 ];
 
 export function exchangeGrant(provider, { issuer, keys, audience, targets, resourceServerOf }) {
-  const known = createLocalJWKSet({ keys });
+  const known = createLocalJWKSet({
+    keys: keys.map(({ kty, kid, alg, use, crv, x, y, n, e }) => (
+      JSON.parse(JSON.stringify({ kty, kid, alg, use, crv, x, y, n, e }))
+    )),
+  });
   return async (ctx) => {
     const { client, params } = ctx.oidc;
     if (params.subject_token_type !== ACCESS_TOKEN) throw new InvalidRequest('subject_token_type');

@@ -1,13 +1,13 @@
 // `oauth2-mock-server`, which signs whatever it is told to: node mock.mjs
 //
 // It stands for a provider that has gone wrong, or that somebody else runs. One line of JSON on
-// stdin asks for a token, {"header": {...}, "payload": {...}, "kid": "..."}: what is given
+// stdin asks for a token, {"header": {...}, "payload": {...}, "key": "a kid"}: what is given
 // replaces what the server would have said, null takes it out. One line on stdout is the token.
 // The first line on stdout says where it listens; the process ends with its stdin.
 
 import { createInterface } from 'node:readline';
 
-import { Events, OAuth2Server } from 'oauth2-mock-server';
+import { OAuth2Server } from 'oauth2-mock-server';
 
 const server = new OAuth2Server();
 const { kid } = await server.issuer.keys.generate('RS256');
@@ -21,8 +21,7 @@ function changed(target, changes = {}) {
   }
 }
 
-async function mint({ header, payload, key = kid }) {
-  server.service.removeAllListeners(Events.BeforeTokenSigning);
+async function mint({ header, payload, key }) {
   return server.issuer.buildToken({
     kid: key,
     scopesOrTransform: (head, claims) => {
