@@ -60,8 +60,8 @@ def apply_file(raw: bytes, sources: Sources, *, dry_run: bool, prune: bool) -> O
         return Outcome(problems=file.problems)
 
     def wanted(stored: Document) -> Document:
-        merge = Merge(stored, Keyring.from_settings(), Peppers(settings.SECRET_KEYS))
-        merged = merge.over(document, prune)
+        merge = Merge(stored, prune, Keyring.from_settings(), Peppers(settings.SECRET_KEYS))
+        merged = merge.over(document)
         fresh = new_problems(stored, merged, file.left_out)
         found = [*file.problems]
         for problem in (*merge.problems, *fresh):

@@ -15,7 +15,15 @@ from pydantic import ValidationError
 from apis import openapi
 from apis.config import ApiConfig, Document
 from apis.models import Api, AttachedPolicy, Route, Upstream
-from oidc_clients.models import ApiKey, Client, Provider, SigningKey
+from oidc_clients.credentials import ISSUED
+from oidc_clients.models import (
+    ApiKey,
+    Client,
+    ClientCertificate,
+    Provider,
+    ProviderClient,
+    SigningKey,
+)
 from policies.core.config import Problem, problems_of
 from policies.models import Generation
 from policies.references import STORED, text_digest
@@ -60,6 +68,7 @@ def ordered(document: Document) -> Document:
             update={
                 "api_keys": tuple(sorted(client.api_keys, key=attrgetter("name"))),
                 "signing_keys": tuple(sorted(client.signing_keys, key=attrgetter("id"))),
+                "certificates": tuple(sorted(client.certificates, key=attrgetter("known_by"))),
             }
         )
         for client in document.clients
@@ -78,7 +87,8 @@ def _providers() -> list[dict[str, Any]]:
 
 
 def _clients() -> list[dict[str, Any]]:
-    return [_client(row) for row in Client.objects.prefetch_related("api_keys", "signing_keys")]
+    held = ("api_keys", "signing_keys", "certificates")
+    return [_client(row) for row in Client.objects.prefetch_related(*held)]
 
 
 def _global_policies() -> list[dict[str, Any]]:
@@ -127,12 +137,24 @@ def _provider(provider: Provider) -> dict[str, Any]:
         "audience_claim": provider.audience_claim,
         "scope_claim": provider.scope_claim,
         "algorithms": provider.algorithms,
+        "shared_secret": _secret(provider.shared_secret),
+        "former_shared_secret": _secret(provider.former_shared_secret),
         "token_types": provider.token_types,
         "leeway": provider.leeway,
         "insecure_http": provider.insecure_http,
-        "client": client and {"id": client.client_id, "secret": _secret(client.secret)},
+        "client": client and _own_client(client),
         "grants": provider.grants,
         "scopes": provider.scopes,
+    }
+
+
+def _own_client(client: ProviderClient) -> dict[str, Any]:
+    return {
+        "id": client.client_id,
+        "secret": _secret(client.secret),
+        "key": _secret(client.key),
+        "key_id": client.key_id or None,
+        "assertion_audience": client.assertion_audience,
     }
 
 
@@ -142,13 +164,19 @@ def _client(client: Client) -> dict[str, Any]:
         "enabled": client.enabled,
         "api_keys": [_api_key(key) for key in client.api_keys.all()],
         "signing_keys": [_signing_key(key) for key in client.signing_keys.all()],
+        "certificates": [_certificate(row) for row in client.certificates.all()],
     }
 
 
 def _api_key(key: ApiKey) -> dict[str, Any]:
     return {
         "name": key.name,
-        "value": {"sealed": key.digest, "context": "digest", **_source(key.source)},
+        "value": {
+            "sealed": key.digest,
+            "context": "digest",
+            "issued": key.source == ISSUED,
+            **_source(key.source),
+        },
         "scopes": key.scopes,
         "expires": key.expires,
     }
@@ -161,6 +189,11 @@ def _signing_key(key: SigningKey) -> dict[str, Any]:
         "public_key": _text(key.public_key, key.files.get("public_key")),
         "secret": _secret(key.secret),
     }
+
+
+def _certificate(row: ClientCertificate) -> dict[str, str]:
+    members = {"sha256": row.sha256, "san": row.san, "issuer": row.issuer}
+    return {name: value for name, value in members.items() if value}
 
 
 def _api(api: Api) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from policies.models import Generation
 
 # Keys of providers are not configuration: they change by themselves, and have a generation.
 _NOT_CONFIGURATION = frozenset({"ProviderKey"})
-_CREDENTIALS = frozenset({"Client", "ApiKey", "SigningKey"})
+_CREDENTIALS = frozenset({"Client", "ApiKey", "SigningKey", "ClientCertificate"})
 _one_step: ContextVar[bool] = ContextVar("one_step", default=False)
 
 

@@ -6,7 +6,8 @@ own ``Config``), which judge each value alone. Admin, configuration file and RES
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Hashable, Iterable, Iterator
+from typing import TypeVar
 
 from apis.config import ApiConfig, Document, RouteConfig
 from apis.precedence import Effective, effective_policies, route_name, whole_api
@@ -25,6 +26,7 @@ SHADOWING = ("/-", "/auth")  # whatever is registered, these are the gateway's
 OWN_PATHS = (*SHADOWING, "/.well-known")
 
 Place = tuple[int | str, ...]
+Key = TypeVar("Key", bound=Hashable)
 _Found = Iterator[tuple[Place, str]]
 
 
@@ -51,7 +53,7 @@ def problems(
         *_references(document, left_out or ()),
     ]
     if left_out is None:
-        found += _identities(document)
+        found += [*_identities(document), *_shared_secrets(document)]
     return [Problem(path=location(place), message=message) for place, message in found]
 
 
@@ -70,9 +72,9 @@ def signs(document: Document) -> bool:
     return any(entry.mode != "off" and entry.config.signs for entry in entries)
 
 
-def _repeats(names: Iterable[str]) -> Iterator[tuple[int, str]]:
+def _repeats(names: Iterable[Key]) -> Iterator[tuple[int, Key]]:
     """Index and name of everything that was there before."""
-    seen: Counter[str] = Counter()
+    seen: Counter[Key] = Counter()
     for at, name in enumerate(names):
         if seen[name]:
             yield at, name
@@ -94,6 +96,19 @@ def _names(document: Document) -> _Found:
     for position, name in _repeats(key_id for _, _, key_id in signing):
         at, number, _ = signing[position]
         yield ("clients", at, "signing_keys", number, "id"), f"the key id {name} is used twice"
+    yield from _certificates(document)
+
+
+def _certificates(document: Document) -> _Found:
+    """A certificate names one client."""
+    known = [
+        (at, number, certificate)
+        for at, client in enumerate(document.clients)
+        for number, certificate in enumerate(client.certificates)
+    ]
+    for position, _ in _repeats(certificate.known_by for _, _, certificate in known):
+        at, number, _ = known[position]
+        yield ("clients", at, "certificates", number), "the same certificate is named twice"
 
 
 def _addresses(document: Document, allowed: Networks) -> _Found:
@@ -110,9 +125,17 @@ def _addresses(document: Document, allowed: Networks) -> _Found:
 
 def _is_fetched(provider: ProviderConfig, member: str) -> bool:
     """Whether anything is ever asked at this address; an issuer may be a mere name."""
-    return member == "jwks_uri" or bool(
-        (provider.jwks_uri is None and not provider.keys) or provider.grants
-    )
+    configured = provider.jwks_uri is not None or provider.keys or provider.symmetric
+    return member == "jwks_uri" or not configured or bool(provider.grants)
+
+
+def _shared_secrets(document: Document) -> _Found:
+    for at, provider in enumerate(document.providers):
+        if provider.symmetric and not provider.verification_secrets:
+            yield (
+                ("providers", at, "shared_secret"),
+                "HS algorithms verify with it: give it here, or as the client's secret",
+            )
 
 
 def _address(place: Place, url: str, allowed: Networks) -> _Found:
@@ -205,11 +228,14 @@ def _references(document: Document, left_out: Collection[str]) -> _Found:
 
 
 def _unknown(place: Place, entry: PolicyEntry, section: str, known: Collection[str]) -> _Found:
-    """Names that an option ``providers`` or ``clients`` gives and nobody has."""
+    """Names that an option ``providers``, ``clients`` or ``provider`` gives and nobody has."""
+    one = section[:-1]
     names = getattr(entry.config, section, ())
-    for at, name in enumerate(names):
+    named: list[tuple[Place, str]] = [((section, at), name) for at, name in enumerate(names)]
+    named += [((one,), name) for name in (getattr(entry.config, one, None),) if name is not None]
+    for members, name in named:
         if name not in known:
-            yield (*place, section, at), f"no {section[:-1]} is called {name}: add it to {section}"
+            yield (*place, *members), f"no {one} is called {name}: add it to {section}"
 
 
 def _audiences(place: Place, entry: PolicyEntry, providers: dict[str, ProviderConfig]) -> _Found:

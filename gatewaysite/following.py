@@ -10,6 +10,8 @@ credentials, so that neither waits for the other. Rules:
    in force (F1, F6). An outage is logged once, when it begins and when it ends; a
    configuration is tried again only when it has changed, or after ``RETRY`` seconds.
 3. When the database is down at start, the last good configuration of this machine is served.
+4. What the request path has to tell the database (which API keys were used) it only notes; the
+   thread writes it down, every ``WRITE_USED`` seconds.
 """
 
 import asyncio
@@ -21,11 +23,13 @@ from functools import partial
 from pathlib import Path
 
 from django.db import DatabaseError, connection
+from django.utils import timezone
 
 from apis.config import Document
 from apis.describe import NotDescribable, describe
 from gatewaysite.lastgood import LastGood, LastKeys
 from gatewaysite.wiring import World
+from oidc_clients.issuing import write_used
 from policies.core.config import Problem
 from policies.key_life import opened, sealed_keys
 from policies.models import Generation
@@ -34,6 +38,7 @@ logger = logging.getLogger(__name__)
 
 POLL = 0.3
 RETRY = 30.0
+WRITE_USED = 15.0
 _READS = 5  # attempts to read one state while it is being changed
 _PATIENCE = 10.0  # seconds that the event loop may take to get to a step
 
@@ -118,6 +123,8 @@ class Follower:
         self._keys: int | None = None
         self._signing: int | None = None
         self._last_keys = LastKeys(folder / "last-signing-keys.json")
+        self._used: set[str] = set()  # API keys of which it must be written down
+        self._write_used_at = 0.0
         self._down = False
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -178,6 +185,8 @@ class Follower:
             if keys != self._keys and self._table.in_force is not None:
                 self._world.install_keys()
                 self._keys = keys
+            if time.monotonic() >= self._write_used_at:
+                self._write_used(install)
         except DatabaseError as error:
             connection.close()
             if not self._down:
@@ -191,6 +200,13 @@ class Follower:
         if self._down:
             self._down = False
             logger.warning("the database answers again")
+
+    def _write_used(self, install: Install) -> None:
+        """Write down which API keys were used; what cannot be written now waits."""
+        install(lambda: self._used.update(self._world.clients.take_used()))
+        write_used(self._used, timezone.now())
+        self._used.clear()
+        self._write_used_at = time.monotonic() + WRITE_USED
 
     def _prepare_table(self, document: Document, generation: int) -> Step:
         began = time.monotonic()

@@ -24,11 +24,16 @@ from apis.snapshot import Compiler, compile_table
 from gatewaysite.environment import Environment
 from oidc_clients.client_book import ClientBook, LiveClients
 from oidc_clients.credentials import Peppers
+from oidc_clients.dpop import DpopProofs
+from oidc_clients.endpoints import MetadataCache
+from oidc_clients.introspection import Introspector, NextIntrospection
 from oidc_clients.keystore import KeyStore
+from oidc_clients.oauth import Endpoints
 from oidc_clients.provider import ProviderSpec
-from oidc_clients.specs import provider_spec
+from oidc_clients.specs import own_client, provider_spec
 from oidc_clients.stored_keys import stored_sets
 from oidc_clients.tokens import ProviderTokens
+from oidc_clients.upstream_tokens import TokenStore, WantedTokens
 from policies.core.chain import Attached, Reported, compile_chain
 from policies.core.config import PolicyConfig, Problem, location
 from policies.core.services import Services, State
@@ -51,6 +56,10 @@ class Built:
     table: RoutingTable
     providers: tuple[ProviderSpec, ...]
     problems: tuple[Problem, ...]
+    wanted: frozenset[str] = frozenset()
+    """Names of the tokens for upstreams that it wants."""
+    asked: frozenset[str] = frozenset()
+    """Names of the providers that it asks about tokens, with all that is said of them."""
 
 
 class NextTokens:
@@ -91,15 +100,27 @@ class World:
         self.keystore = KeyStore(state, time.time)
         self.tokens = ProviderTokens(self.keystore)
         self.clients = LiveClients()
+        endpoints = Endpoints(MetadataCache())
+        self.token_store = TokenStore(state, time.time, endpoints, Keyring.from_settings())
+        self.introspector = Introspector(endpoints, time.time)
+        proofs = DpopProofs(derived_key("dpop nonces"))
         self.signer = GatewaySigner(environment.public_url or pseudonym(environment))
         self._services = Services(
-            state, self.tokens, time.time, MemoryState(), self.clients, self.signer
+            state,
+            self.tokens,
+            time.time,
+            MemoryState(),
+            clients=self.clients,
+            signer=self.signer,
+            proofs=proofs,
         )
 
     def build(self, document: Document, generation: int) -> Built:
         """A generation, beside the one in force. Raises ``ValueError`` if there can be none."""
         opener = Keyring.from_settings()
         tokens, problems = NextTokens(self.tokens), []
+        wanted = WantedTokens(self.token_store)
+        introspection = NextIntrospection(self.introspector)
         specs = []
         for number, config in enumerate(document.providers):
             try:
@@ -110,7 +131,18 @@ class World:
                 continue
             tokens.add(spec)
             specs.append(spec)
-        services = replace(self._services, tokens=tokens)
+            try:
+                client = own_client(config, opener)
+                wanted.add(spec, client)
+                introspection.add(spec, client)
+            except (ValueError, SecretUnreadable) as error:
+                wanted.refuse(spec.name, str(error))
+                introspection.refuse(spec.name, str(error))
+                path = location(("providers", number, "client"))
+                problems.append(Problem(path=path, message=str(error)))
+        services = replace(
+            self._services, tokens=tokens, upstream_tokens=wanted, introspection=introspection
+        )
         compiler = Compiler(
             services=services,
             carrier=self.upstreams.carrier,
@@ -120,12 +152,20 @@ class World:
             builtin=(self._auth_route(services),),
         )
         table, found = compile_table(document, compiler, generation)
-        return Built(table, tuple(specs), (*problems, *found))
+        return Built(
+            table,
+            tuple(specs),
+            (*problems, *found),
+            frozenset(wanted.names),
+            frozenset(introspection.names),
+        )
 
     def install(self, built: Built) -> None:
         """Put a generation in force: one step of the event loop, between two requests."""
         self.tokens.replace(built.providers)
         self.live.swap(built.table)
+        self.token_store.retain(built.wanted)
+        self.introspector.retain(built.asked)
         carriers = (route.carrier for route in built.table.routes)
         self.upstreams.retain({carrier.spec for carrier in carriers if carrier is not None})
 
@@ -183,6 +223,12 @@ class World:
             strip_base_path=False,
             internal=True,
         )
+
+
+def derived_key(purpose: str) -> bytes:
+    """A key for one purpose, the same in every process of this installation."""
+    text = f"gatehouse {purpose}\0{settings.SECRET_KEYS[0]}"
+    return hashlib.sha256(text.encode()).digest()
 
 
 def pseudonym(environment: Environment) -> str:

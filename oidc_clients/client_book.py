@@ -13,18 +13,26 @@ from collections.abc import Iterable
 from types import MappingProxyType
 from typing import NamedTuple
 
+from oidc_clients import certificates
+from oidc_clients.bounded import Bounded
+from oidc_clients.certificates import Certificate
 from oidc_clients.config import ApiKeyConfig, ClientConfig, SigningKeyConfig
 from oidc_clients.credentials import Peppers
 from policies.core.config import Problem, location
-from policies.core.services import NO_CLIENTS, ClientKey, Clients
+from policies.core.services import ClientKey
 from policies.core.values import Identity
 from policies.http.algorithms import load_public_key
 from policies.references import Opener, SecretUnreadable
 
 MAX_API_KEY_BYTES = 4096
+MAX_CERTIFICATES = 2048
+"""Certificates that a worker remembers having read."""
 
 
-class _ApiKey(NamedTuple):
+class IssuedKey(NamedTuple):
+    """One API key: what it is stored as, whom it proves, and until when."""
+
+    digest: str
     identity: Identity
     expires: float  # seconds since the epoch
 
@@ -58,15 +66,16 @@ class ClientBook:
         self.problems: list[Problem] = []
         self._peppers = peppers
         self._opener = opener
-        self._api_keys: dict[str, _ApiKey] = {}
+        self._api_keys: dict[str, IssuedKey] = {}
         self._signing_keys: dict[str, ClientKey] = {}
+        self._certificates: dict[tuple[str, str, str], Identity] = {}
         for at, client in enumerate(clients):
             if client.enabled:
                 self._enter(at, client)
 
     def _enter(self, at: int, client: ClientConfig) -> None:
         for api_key in client.api_keys:
-            self._api_keys[api_key.value.sealed] = _api_key(client.name, api_key)
+            self._api_keys[api_key.value.sealed] = _issued(client.name, api_key)
         for number, signing_key in enumerate(client.signing_keys):
             try:
                 material = self._material(signing_key)
@@ -77,6 +86,12 @@ class ClientBook:
             identity = client_identity("signature", client.name, credential=signing_key.id)
             self._signing_keys[signing_key.id] = ClientKey(
                 client.name, signing_key.algorithm, material, identity
+            )
+        for certificate in client.certificates:
+            self._certificates[certificate.known_by] = client_identity(
+                "client_certificate",
+                client.name,
+                credential=certificate.san or f"sha256:{certificate.sha256}",
             )
 
     def _material(self, config: SigningKeyConfig) -> object:
@@ -90,27 +105,47 @@ class ClientBook:
         """See ``policies.core.services.Clients``."""
         return self._signing_keys.get(key_id)
 
-    def api_key(self, key: bytes, now: float) -> Identity | None:
-        """See ``policies.core.services.Clients``."""
+    def api_key(self, key: bytes, now: float) -> IssuedKey | None:
+        """The entry of a key that is valid now."""
         if len(key) > MAX_API_KEY_BYTES:
             return None
         for digest in self._peppers.digests(key):
             found = self._api_keys.get(digest)
             if found is not None:
-                return found.identity if now < found.expires else None
+                return found if now < found.expires else None
         return None
 
+    def certificate(self, certificate: Certificate) -> Identity | None:
+        """Whom a certificate names: by its fingerprint, else by one of its names.
 
-def _api_key(client: str, config: ApiKeyConfig) -> _ApiKey:
+        A certificate whose names are those of several clients names none.
+        """
+        pinned = self._certificates.get((certificate.sha256, "", ""))
+        if pinned is not None:
+            return pinned
+        issuer = certificate.issuer
+        found = [self._certificates.get(("", name, issuer)) for name in sorted(certificate.names)]
+        named = [identity for identity in found if identity is not None]
+        return named[0] if len({identity.client for identity in named}) == 1 else None
+
+
+def _issued(client: str, config: ApiKeyConfig) -> IssuedKey:
     expires = config.expires.timestamp() if config.expires is not None else float("inf")
-    return _ApiKey(client_identity("api_key", client, config.scopes, config.name), expires)
+    identity = client_identity("api_key", client, config.scopes, config.name)
+    return IssuedKey(config.value.sealed, identity, expires)
 
 
 class LiveClients:
-    """``policies.core.services.Clients`` over the book in force."""
+    """``policies.core.services.Clients`` over the book in force.
+
+    ``used`` collects the digests of API keys that proved somebody; whoever writes them down
+    takes them away (``take_used``), in the event loop.
+    """
 
     def __init__(self) -> None:
-        self._book: Clients = NO_CLIENTS
+        self._book: ClientBook | None = None
+        self._certificates: Bounded[bytes, Certificate] = Bounded(MAX_CERTIFICATES)
+        self._used: set[str] = set()
 
     def replace(self, book: ClientBook) -> None:
         """Put another book in force, from the next question on. Callable from any thread."""
@@ -118,8 +153,29 @@ class LiveClients:
 
     def signing_key(self, key_id: str) -> ClientKey | None:
         """See ``policies.core.services.Clients``."""
-        return self._book.signing_key(key_id)
+        return self._book.signing_key(key_id) if self._book is not None else None
 
     def api_key(self, key: bytes, now: float) -> Identity | None:
         """See ``policies.core.services.Clients``."""
-        return self._book.api_key(key, now)
+        found = self._book.api_key(key, now) if self._book is not None else None
+        if found is None:
+            return None
+        self._used.add(found.digest)
+        return found.identity
+
+    def certificate(self, der: bytes, now: float) -> Identity | None:
+        """See ``policies.core.services.Clients``."""
+        certificate = self._certificates.get(der)
+        if certificate is None:
+            certificate = certificates.read(der)
+            if certificate is None:
+                return None
+            self._certificates.put(der, certificate)
+        if self._book is None or not certificate.holds(now):
+            return None
+        return self._book.certificate(certificate)
+
+    def take_used(self) -> set[str]:
+        """The digests of the API keys that were used since the last call."""
+        used, self._used = self._used, set()
+        return used

@@ -13,6 +13,9 @@ import secrets
 import string
 from collections.abc import Iterator, Sequence
 
+ISSUED = "issued"
+"""Where a key comes from that was made here, and that no configuration file names."""
+
 _ALPHABET = string.ascii_letters + string.digits
 _PREFIX_LENGTH = len("gh_") + 8
 _RANDOM_LENGTH = 32

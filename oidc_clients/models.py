@@ -26,6 +26,8 @@ class Provider(models.Model):
     audience_claim = models.CharField(max_length=64, default="aud")
     scope_claim = models.CharField(max_length=64, default="scope")
     algorithms = models.JSONField(default=list)
+    shared_secret = SecretField(blank=True, default="")
+    former_shared_secret = SecretField(blank=True, default="")
     token_types = models.JSONField(default=list, blank=True)
     leeway = models.PositiveSmallIntegerField(default=30)
     insecure_http = models.BooleanField(default=False)
@@ -40,12 +42,15 @@ class Provider(models.Model):
 
 
 class ProviderClient(models.Model):
-    """The gateway's own registration at a provider: its client id and secret."""
+    """The gateway's own registration at a provider: its client id, and a secret or a key."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     provider = models.OneToOneField(Provider, on_delete=models.CASCADE, related_name="client")
     client_id = models.CharField(max_length=255)
     secret = SecretField(blank=True, default="")
+    key = SecretField(blank=True, default="")
+    key_id = models.CharField(max_length=255, blank=True)
+    assertion_audience = models.CharField(max_length=8, default="issuer")
 
     def __str__(self) -> str:
         return self.client_id
@@ -95,10 +100,12 @@ class ApiKey(models.Model):
     name = models.CharField(max_length=63)
     prefix = models.CharField(max_length=16)
     digest = models.CharField(max_length=80, unique=True)
-    source = models.CharField(max_length=4200, blank=True, editable=False)  # env:NAME, file:path
+    # env:NAME, file:path, or "issued" for one that was made here and that no file names
+    source = models.CharField(max_length=4200, blank=True, editable=False)
     scopes = models.JSONField(default=list, blank=True)
     expires = models.DateTimeField(null=True, blank=True)
     created = models.DateTimeField(auto_now_add=True)
+    last_used = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
         ordering = ["client", "name"]
@@ -126,3 +133,24 @@ class SigningKey(models.Model):
 
     def __str__(self) -> str:
         return self.key_id
+
+
+class ClientCertificate(models.Model):
+    """What a client's TLS certificates are known by: a fingerprint, or a name and its issuer."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="certificates")
+    sha256 = models.CharField(max_length=64, blank=True)
+    san = models.CharField(max_length=520, blank=True)
+    issuer = models.CharField(max_length=1000, blank=True)
+
+    class Meta:
+        ordering = ["client", "sha256", "san", "issuer"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["sha256", "san", "issuer"], name="certificate_names_one_client"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"sha256:{self.sha256}" if self.sha256 else self.san

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import models
 
 from oidc_clients.config import ApiKeyConfig, ClientConfig, ProviderConfig, SigningKeyConfig
-from oidc_clients.credentials import Peppers, shown_prefix
+from oidc_clients.credentials import ISSUED, Peppers, shown_prefix
 from oidc_clients.models import Client, Provider, ProviderClient, SigningKey
 from policies.references import FileText, SecretText, text_digest
 from policies.secrets import Keyring, Secret
@@ -18,31 +18,27 @@ from policies.secrets import Keyring, Secret
 
 def save_provider(config: ProviderConfig) -> None:
     """Make the provider of that name equal to ``config``."""
-    provider, _ = Provider.objects.update_or_create(
-        name=config.name,
-        defaults={
-            "issuer": config.issuer,
-            "jwks_uri": config.jwks_uri or "",
-            "static_keys": list(config.keys),
-            "enabled": config.enabled,
-            "audiences": list(config.audiences),
-            "audience_claim": config.audience_claim,
-            "scope_claim": config.scope_claim,
-            "algorithms": list(config.algorithms),
-            "token_types": list(config.token_types),
-            "leeway": config.leeway,
-            "insecure_http": config.insecure_http,
-            "grants": list(config.grants),
-            "scopes": list(config.scopes),
-        },
-    )
+    provider = Provider.objects.filter(name=config.name).first() or Provider(name=config.name)
+    provider.issuer = config.issuer
+    provider.jwks_uri = config.jwks_uri or ""
+    provider.static_keys = list(config.keys)
+    for member in ("enabled", "audience_claim", "scope_claim", "leeway", "insecure_http"):
+        setattr(provider, member, getattr(config, member))
+    for member in ("audiences", "algorithms", "token_types", "grants", "scopes"):
+        setattr(provider, member, list(getattr(config, member)))
+    assign_secret(provider, "shared_secret", config.shared_secret)
+    assign_secret(provider, "former_shared_secret", config.former_shared_secret)
+    provider.save()
     clients = ProviderClient.objects.filter(provider=provider)
     if config.client is None:
         clients.delete()
         return
     client = clients.first() or ProviderClient(provider=provider)
     client.client_id = config.client.id
+    client.key_id = config.client.key_id or ""
+    client.assertion_audience = config.client.assertion_audience
     assign_secret(client, "secret", config.client.secret)
+    assign_secret(client, "key", config.client.key)
     client.save()
 
 
@@ -63,12 +59,16 @@ def save_clients(configs: list[ClientConfig]) -> None:
         kept = [key.value.sealed for key in config.api_keys if key.value.value is None]
         client.api_keys.exclude(digest__in=kept).delete()
         client.signing_keys.exclude(key_id__in=[key.id for key in config.signing_keys]).delete()
+        client.certificates.all().delete()
         rows.append((client, config))
     for client, config in rows:
         for api_key in config.api_keys:
             _save_api_key(client, api_key)
         for signing_key in config.signing_keys:
             _save_signing_key(client, signing_key)
+        for certificate in config.certificates:
+            sha256, san, issuer = certificate.known_by
+            client.certificates.create(sha256=sha256, san=san, issuer=issuer)
 
 
 def delete_clients(names: Iterable[str]) -> None:
@@ -78,7 +78,10 @@ def delete_clients(names: Iterable[str]) -> None:
 def _save_api_key(client: Client, config: ApiKeyConfig) -> None:
     members = {"scopes": list(config.scopes), "expires": config.expires}
     if config.value.value is None:
-        client.api_keys.filter(digest=config.value.sealed).update(**members)
+        stored = client.api_keys.filter(digest=config.value.sealed)
+        stored.update(**members)
+        if not config.value.issued:  # a file names it now
+            stored.filter(source=ISSUED).update(source="")
         return
     key = config.value.value.get_secret_value()
     client.api_keys.create(

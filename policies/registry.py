@@ -1,11 +1,15 @@
 """The roll-call of all policy kinds. A kind that is not named here does not exist."""
 
 from policies.core.policy import Policy
+from policies.kinds.api_key import ApiKey
 from policies.kinds.body_limit import BodyLimit
+from policies.kinds.client_certificate import ClientCertificate
+from policies.kinds.client_credentials import ClientCredentials
 from policies.kinds.clients import Clients
 from policies.kinds.cors import Cors
 from policies.kinds.forward_identity import ForwardIdentity
 from policies.kinds.https_only import HttpsOnly
+from policies.kinds.introspection import Introspection
 from policies.kinds.ip_filter import IpFilter
 from policies.kinds.json_limits import JsonLimits
 from policies.kinds.jwt import Jwt
@@ -17,15 +21,20 @@ from policies.kinds.security_headers import SecurityHeaders
 from policies.kinds.sign_response import SignResponse
 from policies.kinds.signature import Signature
 from policies.kinds.timestamp import Timestamp
+from policies.kinds.token_exchange import TokenExchange
 
 KINDS: dict[str, type[Policy]] = {
     kind.kind: kind
     for kind in (
+        ApiKey,
         BodyLimit,
+        ClientCertificate,
+        ClientCredentials,
         Clients,
         Cors,
         ForwardIdentity,
         HttpsOnly,
+        Introspection,
         IpFilter,
         JsonLimits,
         Jwt,
@@ -37,5 +46,6 @@ KINDS: dict[str, type[Policy]] = {
         Signature,
         SignResponse,
         Timestamp,
+        TokenExchange,
     )
 }

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol, cast
 
 from policies.core.config import Mode
+from policies.core.credentials import all_missing
 from policies.core.phase import Phase
 from policies.core.policy import BodyWatch, IdentityPolicy, Policy, Proven
 from policies.core.values import PASS, Answer, Call, Decision, Deny, Field, Identity, Pass
@@ -322,8 +323,9 @@ class Identify(Policy):
     def __init__(self, alternatives: Sequence[IdentityPolicy]) -> None:
         self._alternatives = tuple(alternatives)
         missing = [policy.missing() for policy in alternatives]
-        anonymous = (answer for answer in missing if isinstance(answer, Identity))
-        self._nothing_presented = next(anonymous, missing[0])
+        anonymous = [answer for answer in missing if isinstance(answer, Identity)]
+        refusals = [answer for answer in missing if isinstance(answer, Deny)]
+        self._nothing_presented = anonymous[0] if anonymous else all_missing(refusals)
 
     def check(self, call: Call) -> Decision | Awaitable[Decision]:
         chosen: IdentityPolicy | None = None
@@ -451,9 +453,9 @@ def _step(item: Attached, on_report: OnReport) -> _Step:
 
 def _without_identity(identify: Identify) -> Check:
     async def check(call: Call) -> Decision:
-        proven = call.identity
+        proven = call.identity, call.token
         decision = await _awaited(identify.check(call))
-        call.identity = proven
+        call.identity, call.token = proven
         return decision
 
     return check

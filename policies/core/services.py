@@ -128,6 +128,87 @@ class Tokens(Protocol):
         ...
 
 
+class Proof(NamedTuple):
+    """What a DPoP proof claims whose signature holds (RFC 9449 4.2).
+
+    ``thumbprint`` is that of its key (RFC 7638), ``token_hash`` its ``ath``; ``issued_at`` in
+    seconds since the epoch.
+    """
+
+    thumbprint: str
+    method: str
+    uri: str
+    id: str
+    issued_at: float
+    token_hash: str
+    nonce: str | None
+
+
+class Proofs(Protocol):
+    """DPoP proofs (RFC 9449), and the nonces that may be asked for in them."""
+
+    def read(self, value: bytes) -> Proof | None:
+        """What a proof claims; None for one that is malformed or does not hold."""
+        ...
+
+    def nonce(self, now: float) -> str:
+        """The nonce to use from now on."""
+        ...
+
+    def takes_nonce(self, nonce: str, now: float) -> bool:
+        """Whether it is one that was given out not long ago."""
+        ...
+
+
+class NoProofs:
+    """``Proofs`` where none can hold."""
+
+    def read(self, value: bytes) -> Proof | None:
+        """See ``Proofs``."""
+        return None
+
+    def nonce(self, now: float) -> str:
+        """See ``Proofs``."""
+        return ""
+
+    def takes_nonce(self, nonce: str, now: float) -> bool:
+        """See ``Proofs``."""
+        return False
+
+
+class OpaqueTokens(Protocol):
+    """Tokens of one provider that say nothing by themselves: it is asked (RFC 7662)."""
+
+    def recall(self, token: bytes, cache: float, now: float) -> Identity | Deny | None:
+        """What ``verify`` would say, where that is known; None: the provider is to be asked."""
+        ...
+
+    async def verify(self, token: bytes, cache: float, now: float) -> Identity | Deny:
+        """The identity a token proves, or why it proves none.
+
+        An answer of the provider is used for at most ``cache`` seconds, and never longer than
+        the token lives. ``provider_unavailable`` when it gives none. Bounded in time.
+        """
+        ...
+
+
+class Introspection(Protocol):
+    """Verification of opaque tokens."""
+
+    def provider(self, name: str) -> OpaqueTokens:
+        """Raises ``KeyError`` when no such provider is registered, ``ValueError`` when the
+        gateway has no client there by which it could ask."""
+        ...
+
+
+class NoIntrospection:
+    """``Introspection`` where nobody can be asked."""
+
+    def provider(self, name: str) -> OpaqueTokens:
+        """See ``Introspection``."""
+        raise KeyError(name)
+
+
 @dataclass(frozen=True, slots=True)
 class ClientKey:
     """A key with which a client signs its requests, ready for use.
@@ -157,6 +238,13 @@ class Clients(Protocol):
         """Whom an API key proves; None when it is unknown or has expired."""
         ...
 
+    def certificate(self, der: bytes, now: float) -> Identity | None:
+        """Whom a TLS client certificate proves, its holder and issuer having been checked.
+
+        None when it names no client, or is not valid at this moment.
+        """
+        ...
+
 
 class NoClients:
     """``Clients`` where there are none."""
@@ -169,8 +257,62 @@ class NoClients:
         """See ``Clients``."""
         return None
 
+    def certificate(self, der: bytes, now: float) -> Identity | None:
+        """See ``Clients``."""
+        return None
+
 
 NO_CLIENTS = NoClients()
+NO_PROOFS = NoProofs()
+NO_INTROSPECTION = NoIntrospection()
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which token of a provider an upstream wants: by the provider's own ``client_credentials``
+    (RFC 6749 4.4), or with ``exchange`` in exchange for the caller's (RFC 8693)."""
+
+    provider: str
+    exchange: bool = False
+    scopes: tuple[str, ...] = ()
+    audiences: tuple[str, ...] = ()
+    resources: tuple[str, ...] = ()
+
+
+class UpstreamToken(Protocol):
+    """One wanted token, kept for each ``subject``: the caller's token, or empty for the gateway.
+
+    What is handed out is the value of ``Authorization``.
+    """
+
+    def held(self, subject: bytes, now: float) -> bytes | None:
+        """The one in memory; None when there is none, and ``get`` is to be awaited."""
+        ...
+
+    async def get(self, subject: bytes, now: float) -> bytes | Deny:
+        """One from the provider, or why there is none. Bounded in time; asked once for all."""
+        ...
+
+    def refused(self, subject: bytes, value: bytes, now: float) -> None:
+        """The upstream did not take this value: a new one is got, once in a while."""
+        ...
+
+
+class UpstreamTokens(Protocol):
+    """The tokens with which the gateway calls upstreams."""
+
+    def token(self, wanted: Wanted) -> UpstreamToken:
+        """Raises ``KeyError`` when no such provider is registered, ``ValueError`` when the
+        gateway has no client there."""
+        ...
+
+
+class NoUpstreamTokens:
+    """``UpstreamTokens`` where none can be had."""
+
+    def token(self, wanted: Wanted) -> UpstreamToken:
+        """See ``UpstreamTokens``."""
+        raise KeyError(wanted.provider)
 
 
 class SigningKey(Protocol):
@@ -228,5 +370,8 @@ class Services:
     local: State
     clients: Clients = NO_CLIENTS
     signer: Signer = NO_SIGNER
+    proofs: Proofs = NO_PROOFS
+    introspection: Introspection = NO_INTROSPECTION
+    upstream_tokens: UpstreamTokens = field(default_factory=NoUpstreamTokens)
     scope: str = ""
     name: str = ""

@@ -15,6 +15,8 @@ from tests.e2e.processes import Process
 
 FOLDER = Path(__file__).with_name("provider")
 AUDIENCE = "urn:test:api"
+UPSTREAM_AUDIENCE = "urn:test:upstream"
+CALLBACK = "http://127.0.0.1/cb"
 USER, PASSWORD = "alice", "correct horse battery"
 
 
@@ -43,11 +45,13 @@ def secret(client: str) -> str:
 
 
 class Provider:
-    """A running provider. Clients: ``service`` (read write), ``reader`` (read), ``gateway``."""
+    """A running provider. Clients: ``service`` (read write), ``reader`` (read), ``gateway``, and
+    ``signer``, which has a key (kid ``signer-1``) instead of a secret."""
 
-    def __init__(self) -> None:
+    def __init__(self, *options: str) -> None:
+        """``opaque``: its access tokens are opaque."""
         install()
-        self.process = Process(["node", "server.mjs"], cwd=FOLDER)
+        self.process = Process(["node", "server.mjs", *options], cwd=FOLDER)
         greeting = self.process.greeting()
         self.issuer: str = greeting["issuer"]
         self._control: str = greeting["control"]
@@ -74,17 +78,41 @@ class Provider:
         keys: list[dict[str, Any]] = self._steer("keys")
         return keys
 
-    def token(self, client: str = "service", scope: str = "read write") -> str:
-        """An access token straight from the provider, by client_credentials."""
+    def signer_key(self) -> str:
+        """The private key (PEM) of the client ``signer``, which authenticates by it."""
+        pem: str = self._steer("signer")["pem"]
+        return pem
+
+    def code(self, challenge: str, client: str = "gateway") -> str:
+        """An authorization code for the user, as if they had signed in at the client."""
+        code: str = self._steer(f"code?client={client}&challenge={challenge}")["code"]
+        return code
+
+    def token(self, client: str = "service", scope: str = "read write", **headers: str) -> str:
+        """An access token straight from the provider, by client_credentials.
+
+        ``headers`` of the request; ``_`` in a name stands for ``-``.
+        """
         form = {"grant_type": "client_credentials", "scope": scope}
+        token: str = self._post("/token", form, client, **headers)["access_token"]
+        return token
+
+    def revoke(self, token: str, client: str = "service") -> None:
+        """The client takes its token back (RFC 7009)."""
+        self._post("/token/revocation", {"token": token}, client)
+
+    def _post(self, path: str, form: dict[str, str], client: str, **headers: str) -> Any:
         request = urllib.request.Request(
-            self.issuer + "/token",
+            self.issuer + path,
             data=urllib.parse.urlencode(form).encode(),
-            headers={"Authorization": basic(client, secret(client))},
+            headers={
+                "Authorization": basic(client, secret(client)),
+                **{name.replace("_", "-"): value for name, value in headers.items()},
+            },
         )
         with urllib.request.urlopen(request, timeout=30) as answer:
-            token: str = json.load(answer)["access_token"]
-        return token
+            content = answer.read()
+        return json.loads(content) if content else {}
 
     def stop(self) -> None:
         self.process.stop()

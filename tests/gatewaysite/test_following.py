@@ -18,12 +18,13 @@ from jwt.algorithms import ECAlgorithm
 
 from apis.models import Api, AttachedPolicy, Upstream
 from apis.routing import NotMatched, Route
+from gatewaysite import following
 from gatewaysite.following import Follower
 from gatewaysite.lastgood import LastGood
 from gatewaysite.wiring import World
 from oidc_clients.credentials import Peppers, make_api_key
 from oidc_clients.jwks import KeySet
-from oidc_clients.models import Client, Provider, SigningKey
+from oidc_clients.models import ApiKey, Client, Provider, SigningKey
 from oidc_clients.published import Source
 from oidc_clients.stored_keys import store_keys
 from policies import key_life
@@ -428,3 +429,21 @@ def test_F1_without_a_database_a_worker_signs_with_the_keys_it_had(
         again.follower.begin(lambda step: step())
     assert kids(again) == kids(worker) != []
     assert again.serves("/orders/1")
+
+
+def test_the_use_of_a_key_is_written_down_by_the_thread_alone(
+    worker: Worker, apply: Apply, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any
+) -> None:
+    monkeypatch.setattr(following, "WRITE_USED", 0.0)
+    apply("/orders")
+    key = issue(Client.objects.create(name="partner-a"))
+    worker.poll()
+    with django_assert_num_queries(0):
+        assert worker.knows(key)
+    with database_down():
+        worker.poll()
+    assert ApiKey.objects.get().last_used is None
+    worker.poll()
+    assert ApiKey.objects.get().last_used is not None
+    with django_assert_num_queries(1):
+        worker.poll()
