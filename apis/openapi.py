@@ -9,7 +9,7 @@ exactly (a template whose parameter is a part of a segment) is refused rather th
 from collections.abc import Iterator
 from typing import Any
 
-from apis import yaml_text
+from policies import yaml_text
 from apis.config import RouteConfig
 from apis.syntax import path_template, template_shape
 from policies.core.config import Problem, location

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from apis.apply import Outcome, apply_file
-from apis.yaml_text import MAX_BYTES
+from policies.yaml_text import MAX_BYTES
 from policies.references import Sources
 
 
