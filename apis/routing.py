@@ -104,6 +104,7 @@ class Route:
     strip_fields: frozenset[bytes] = frozenset()  # configured names of request lines not forwarded
     strip_cookies: frozenset[str] = frozenset()
     refusal: Deny | None = None
+    preflight: bool = False  # a CORS preflight for it is its own to answer
     internal: bool = False  # one of Gatehouse's own endpoints, reached through a private listener
 
     def upstream_path(self, path: str) -> str:
@@ -136,12 +137,14 @@ class RoutingTable:
         """
         self.generation = generation
         self.routes: list[Route] = []
+        self.preflights = False  # some route answers CORS preflights
         self._served: set[str] = set()
         self._exact: dict[str, _Trees] = {}
         self._suffix: list[tuple[str, _Trees]] = []
         suffixes: dict[str, _Trees] = {}
         for hosts, route in routes:
             self.routes.append(route)
+            self.preflights = self.preflights or route.preflight
             if not route.internal:
                 self._served.update(hosts)
             for host in hosts:
