@@ -117,6 +117,19 @@ class Tokens(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class ServedApi:
+    """What a policy made for one API may know of it (see ``Policy.of_api``).
+
+    ``openapi`` is the text of its OpenAPI document, None where it has none. The paths of the
+    document stand below ``base_path``.
+    """
+
+    name: str
+    base_path: str
+    openapi: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Services:
     """What is handed to every policy when a chain is compiled.
 
@@ -125,7 +138,7 @@ class Services:
     an entry by accident: the compiler replaces them for each attached policy
     (``dataclasses.replace``). ``scope`` is the place it is attached to: ``global``,
     ``api:orders`` or ``route:orders GET /items/{id}``; ``name`` is its ``name:`` in the
-    configuration, empty when it has none.
+    configuration, empty when it has none. ``api`` is set for a policy that is made for each API.
     """
 
     state: State
@@ -134,3 +147,4 @@ class Services:
     local: State
     scope: str = ""
     name: str = ""
+    api: ServedApi | None = None
