@@ -109,9 +109,9 @@ class Rewriting:
                 return value
             self._refuse(node, "give a schema")
             return True
-        self._check_names(node)
         if "$ref" in value and self._source.version == DRAFT_4:
             return self._reference(node, use)
+        self._check_names(node)
         written: dict[str, Any] = {}
         for key, child in ((key, node.child(key)) for key in value):
             self._member(written, key, child, use)

@@ -9,7 +9,7 @@ regular expressions run in linear time (the engine has neither look-around nor b
 and a pattern that is too large is refused), and formats are asserted.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import jsonschema_rs
@@ -17,9 +17,13 @@ import jsonschema_rs
 from policies.core.config import Problem
 from policies.openapi.document import Node, Source, problem
 from policies.openapi.faults import Fault, bounded, pointer
-from policies.openapi.formats import FORMATS
+from policies.openapi.formats import FORMATS_4, FORMATS_2020
 from policies.openapi.rewriting import BASE, DRAFT_4, Rewriting, Use
 from policies.openapi.weight import TooHeavy, Weights
+
+MAX_LISTED = 2000
+"""Values that a text may hold for all its faults to be listed. The validator makes every complaint
+before it gives the first: a megabyte of wrong numbers would cost seconds of everybody's time."""
 
 _PATTERN_BYTES = 1024 * 1024  # of one compiled regular expression
 _MASK = "the value"
@@ -49,7 +53,6 @@ _OPTIONS: dict[str, Any] = {
     ),
     "mask": _MASK,
     "validate_formats": True,
-    "formats": FORMATS,
 }
 
 
@@ -68,23 +71,36 @@ class Schema:
         asked = {self._name: value}
         if self._all.compiled.is_valid(asked):
             return []
-        found = self._found(asked, where, name)
-        return bounded(found) or [Fault(where, name, "the value is not allowed here")]
+        found = bounded(self._found(asked, where, name))
+        return found or [Fault(where, name, "the value is not allowed here")]
 
     def _found(self, asked: dict[str, Any], where: str, name: str) -> Iterator[Fault]:
-        known = self._all.known
-        for error in self._all.compiled.iter_errors(asked):
-            kind, path = error.kind, error.instance_path[1:]
-            if kind.name == "required":
-                place = pointer([*path, kind.property], known)
-                yield Fault(where, name + place, "is missing")
-            elif kind.name in ("additionalProperties", "unevaluatedProperties"):
-                for member in kind.unexpected:
-                    place = pointer([*path, member], known)
-                    yield Fault(where, name + place, "is not declared")
-            else:
-                message = _SAID.get(kind.name) or str(error.message)
-                yield Fault(where, name + pointer(path, known), message)
+        errors, all_of_them = self._errors(asked)
+        for error in errors:
+            yield from self._said(error, where, name)
+        if not all_of_them:
+            yield Fault(where, name, "further faults of so large a value are not listed")
+
+    def _errors(self, asked: dict[str, Any]) -> tuple[Iterable[Any], bool]:
+        """What the validator complains of, and whether that is all."""
+        if _holds_at_most(MAX_LISTED, asked):
+            return self._all.compiled.iter_errors(asked), True
+        try:
+            self._all.compiled.validate(asked)
+        except jsonschema_rs.ValidationError as error:
+            return [error], False
+        return [], False
+
+    def _said(self, error: Any, where: str, name: str) -> Iterator[Fault]:
+        known, kind, path = self._all.known, error.kind, error.instance_path[1:]
+        if kind.name == "required":
+            yield Fault(where, name + pointer([*path, kind.property], known), "is missing")
+        elif kind.name in ("additionalProperties", "unevaluatedProperties"):
+            for member in kind.unexpected:
+                yield Fault(where, name + pointer([*path, member], known), "is not declared")
+        else:
+            message = _SAID.get(kind.name) or str(error.message)
+            yield Fault(where, name + pointer(path, known), message)
 
 
 class Schemas:
@@ -113,13 +129,15 @@ class Schemas:
         problems = self._heavy()
         if problems:
             return problems
-        draft = jsonschema_rs.Draft4 if self._draft4 else jsonschema_rs.Draft202012
-        registry = jsonschema_rs.Registry(
-            [(BASE, rewriting.flat)], draft=draft, retriever=_never
-        )
-        kind = jsonschema_rs.Draft4Validator if self._draft4 else jsonschema_rs.Draft202012Validator
         wanted = {name: {"$ref": f"{BASE}#/{name}"} for name in self._wanted}
-        self.compiled = kind({"properties": wanted}, registry=registry, **_OPTIONS)
+        if self._draft4:
+            draft, kind, formats = _DRAFT_4
+        else:
+            draft, kind, formats = _DRAFT_2020
+        registry = jsonschema_rs.Registry([(BASE, rewriting.flat)], draft=draft, retriever=_never)
+        self.compiled = kind(
+            {"properties": wanted}, registry=registry, formats=formats, **_OPTIONS
+        )
         return []
 
     def _malformed(self) -> Iterator[Problem]:
@@ -149,6 +167,8 @@ class Schemas:
         return []
 
 
+_DRAFT_4 = (jsonschema_rs.Draft4, jsonschema_rs.Draft4Validator, FORMATS_4)
+_DRAFT_2020 = (jsonschema_rs.Draft202012, jsonschema_rs.Draft202012Validator, FORMATS_2020)
 _META_4 = jsonschema_rs.Draft4Validator(
     {"$ref": "http://json-schema.org/draft-04/schema#"}, mask=_MASK, offline=True
 )
@@ -193,3 +213,18 @@ def _property_names(value: Any) -> Iterator[str]:
             if key == "properties" and isinstance(item, dict):
                 yield from item
             yield from _property_names(item)
+
+
+def _holds_at_most(count: int, value: Any) -> bool:
+    """Whether a value is made of no more than so many values."""
+    waiting = [value]
+    while waiting:
+        count -= 1
+        if count + 1 < len(waiting):
+            return False
+        item = waiting.pop()
+        if isinstance(item, dict):
+            waiting += item.values()
+        elif isinstance(item, list):
+            waiting += item
+    return True

@@ -2,7 +2,9 @@
 
 The inverse of RFC 6570 (3.2.2, 3.2.5, 3.2.7, 3.2.8) and of what OpenAPI adds to it. What comes out
 are texts: a text, a list of texts, or a mapping of texts. A delimiter is one only where it stands
-as itself; percent-encoded it belongs to the text. Pieces are decoded after they were split.
+as itself; percent-encoded it belongs to the text. Pieces are decoded after they were split. A blank
+and ``|`` are the exception: they cannot stand in a query otherwise than encoded, so in the styles
+that they delimit they always do.
 
 =============== =========== ======================= ================== ==========================
 style           in          text                    array              object
