@@ -24,6 +24,8 @@ from policies.openapi.document import (
     version_problems,
 )
 
+__all__ = ["DocumentRefused", "routes"]
+
 _MEMBERS = frozenset({*METHODS, "summary", "description", "servers", "parameters"})
 
 

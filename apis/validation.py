@@ -50,7 +50,7 @@ def problems(
         *_collisions(document),
         *_websockets(document),
         *_repeated_policies(document),
-        *_openapi_documents(document),
+        *_openapi_documents(document, whole=left_out is None),
         *_references(document, left_out or ()),
     ]
     if left_out is None:
@@ -222,7 +222,7 @@ def _audiences(place: Place, entry: PolicyEntry, providers: dict[str, ProviderCo
             )
 
 
-def _openapi_documents(document: Document) -> _Found:
+def _openapi_documents(document: Document, *, whole: bool) -> _Found:
     """The policy ``openapi`` needs a document, and one that can be compiled."""
     for at, api in enumerate(document.apis):
         judging = {
@@ -231,8 +231,11 @@ def _openapi_documents(document: Document) -> _Found:
             for entry, _ in effective_policies(document.policies, api, route)
             if isinstance(entry.config, OpenApiConfig) and entry.mode != "off"
         }
-        if judging and api.openapi is None:
-            yield ("apis", at, "openapi"), "the policy openapi needs the API's document: add it"
+        if not judging:
+            continue
+        if api.openapi is None:
+            if whole:
+                yield ("apis", at, "openapi"), "the policy openapi needs the API's document: add it"
             continue
         for closed, answers in sorted(judging):
             for found in document_problems(api.openapi.text, closed=closed, answers=answers):

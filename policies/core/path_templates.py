@@ -61,9 +61,7 @@ def _fill(leaf: _Leaf[T] | None, methods: Iterable[str], served_by: T) -> _Leaf[
     return leaf
 
 
-def _walk(
-    node: _Node[T], segments: list[str], at: int, method: str, allow: set[str]
-) -> T | None:
+def _walk(node: _Node[T], segments: list[str], at: int, method: str, allow: set[str]) -> T | None:
     """Depth-first in order of specificity. Its work is bounded by the templates' depth."""
     if at == len(segments):
         return _pick(node.ends, method, allow) if node.ends is not None else None

@@ -97,9 +97,7 @@ class OpenApi(Policy):
                 return _unsupported(operation.contents.essences)
         if not operation.is_acceptable(request.headers):
             return _not_acceptable(operation.offered)
-        faults = operation.head_faults(
-            request, found.segments, refuse_unknown=self._refuse_unknown
-        )
+        faults = operation.head_faults(request, found.segments, refuse_unknown=self._refuse_unknown)
         return _invalid(faults) if faults else PASS
 
     def holds_body(self, call: Call) -> bool:

@@ -19,7 +19,7 @@ from policies.openapi.document import METHODS, Node, ReferenceRefused, Source, p
 from policies.openapi.media import Declared
 from policies.openapi.operations import Answer, Operation
 from policies.openapi.parameters import Parameter
-from policies.openapi.schemas import Schema, Schemas
+from policies.openapi.schemas import Schemas
 from policies.openapi.shapes import Shape, Shapes
 from policies.openapi.styles import STYLES, Serialisation
 

@@ -6,7 +6,7 @@ pointer into the document itself (``#/components/…``); every other one is a pr
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -102,6 +102,16 @@ class Source:
                 raise ReferenceRefused("the reference leads nowhere") from None
             place = (*place, step)
         return Node(place, value)
+
+
+def place_in(value: Any, path: Iterable[int | str]) -> Place:
+    """A validator's path as a place: it takes every key that looks like a number for an index."""
+    place: Place = ()
+    for step in path:
+        key: int | str = step if isinstance(value, list) else str(step)
+        value = value[key] if isinstance(value, list) else (value or {}).get(key)
+        place = (*place, key)
+    return place
 
 
 def problem(place: Place, message: str) -> Problem:

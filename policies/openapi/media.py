@@ -1,7 +1,7 @@
 """Which declared media type a content has, and which of them a client accepts (RFC 9110 12.5.1)."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Generic, TypeVar
 

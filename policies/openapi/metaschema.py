@@ -7,22 +7,22 @@ would follow references over the network.
 import json
 from functools import lru_cache
 from importlib.metadata import distribution
+from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
 
 from policies.core.config import Problem
-from policies.openapi.document import MAX_PROBLEMS, Source, problem
+from policies.openapi.document import MAX_PROBLEMS, Source, place_in, problem
 from policies.openapi.rewriting import DRAFT_4
-
-_REFERENCE = ("$ref",)
 
 
 def malformed(source: Source) -> list[Problem]:
     """Everything that makes it no OpenAPI document, up to ``MAX_PROBLEMS``."""
     found: list[Problem] = []
     for error in _validator(source.version).iter_errors(source.data):
-        found.append(_said(error))
+        path, message = _said(error)
+        found.append(problem(place_in(source.data, path), message))
         if len(found) == MAX_PROBLEMS:
             break
     return found
@@ -32,16 +32,14 @@ def malformed(source: Source) -> list[Problem]:
 def _validator(version: str) -> Any:
     package = distribution("openapi-spec-validator")
     path = package.locate_file(f"openapi_spec_validator/resources/schemas/v{version}/schema.json")
-    schema = json.loads(path.read_text(encoding="utf-8"))  # type: ignore[attr-defined]
-    draft = jsonschema_rs.Draft4Validator if version == DRAFT_4 else _DRAFT_2020
-    return draft(schema, offline=True, mask="the value")
+    schema = json.loads(Path(str(path)).read_bytes())
+    if version == DRAFT_4:
+        return jsonschema_rs.Draft4Validator(schema, offline=True, mask="the value")
+    return jsonschema_rs.Draft202012Validator(schema, offline=True, mask="the value")
 
 
-_DRAFT_2020 = jsonschema_rs.Draft202012Validator
-
-
-def _said(error: Any) -> Problem:
-    """The complaint that helps: of alternatives, the one that is not "or a reference"."""
+def _said(error: Any) -> tuple[list[int | str], str]:
+    """Path and words of the complaint that helps: of alternatives, the one that is not "or a reference"."""
     while error.kind.name in ("oneOf", "anyOf", "oneOfNotValid") and error.kind.context:
         branches = [b for b in error.kind.context if b and not _wants_reference(b)]
         if not branches:
@@ -49,10 +47,10 @@ def _said(error: Any) -> Problem:
         error = max(branches, key=lambda b: max(len(e.instance_path) for e in b))[0]
     if error.kind.name in ("additionalProperties", "unevaluatedProperties"):
         names = ", ".join(error.kind.unexpected)[:200]
-        return problem(tuple(error.instance_path), f"unknown key: {names}")
+        return error.instance_path, f"unknown key: {names}"
     if error.kind.name == "required":
-        return problem((*error.instance_path, error.kind.property), "is missing")
-    return problem(tuple(error.instance_path), str(error.message)[:300])
+        return [*error.instance_path, error.kind.property], "is missing"
+    return error.instance_path, str(error.message)[:300]
 
 
 def _wants_reference(branch: list[Any]) -> bool:

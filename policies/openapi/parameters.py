@@ -92,9 +92,7 @@ class Pairs:
             return parameter.judge(lambda: self.object(parameter.shape, members))
         return parameter.judge(lambda: styles.from_values(how, values, self.decode))
 
-    def members(
-        self, name: str, how: Serialisation, shape: Shape
-    ) -> dict[str, list[bytes]] | None:
+    def members(self, name: str, how: Serialisation, shape: Shape) -> dict[str, list[bytes]] | None:
         """The pairs of an object that stand for its members; None where one pair holds it all."""
         if how.spreads:
             names = [name for name in shape.members if name in self._values]
@@ -194,4 +192,3 @@ def judge_cookies(parameters: Iterable[Parameter], headers: Headers) -> list[Fau
     except Malformed as error:
         return [Fault("cookie", "", str(error))]
     return [fault for parameter in parameters for fault in pairs.judge(parameter)]
-

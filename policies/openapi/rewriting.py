@@ -144,9 +144,7 @@ class Rewriting:
             written[key] = self._mapping(child, use.inside)
         elif key == "dependencies":
             written[key] = {
-                name: item.value
-                if isinstance(item.value, list)
-                else self._schema(item, use.beside)
+                name: item.value if isinstance(item.value, list) else self._schema(item, use.beside)
                 for name, item in self._pairs(child)
             }
 
@@ -178,9 +176,9 @@ class Rewriting:
         if bound is not None:
             limits = {"minimum": -bound, "maximum": bound - 1}
             written["allOf"] = [*written.get("allOf", ()), limits]
-        if self._source.version == DRAFT_4 and node.value.get("nullable") is True:
-            if isinstance(written.get("type"), str):
-                written["type"] = [written["type"], "null"]
+        may_be_null = self._source.version == DRAFT_4 and node.value.get("nullable") is True
+        if may_be_null and isinstance(written.get("type"), str):
+            written["type"] = [written["type"], "null"]
         if isinstance(written.get("required"), list):
             marked = "writeOnly" if use.answer else "readOnly"
             kept = [name for name in written["required"] if not self._marked(node, name, marked)]
@@ -198,8 +196,7 @@ class Rewriting:
         except ReferenceRefused:
             return False  # reported where the reference stands
         return any(
-            isinstance(item, dict) and item.get(mark) is True
-            for item in (declared.value, followed)
+            isinstance(item, dict) and item.get(mark) is True for item in (declared.value, followed)
         )
 
     def _closed(self, written: dict[str, Any], node: Node) -> dict[str, Any]:
@@ -227,7 +224,8 @@ class Rewriting:
                 parts.append(self._source.target(value["$ref"]))
             except ReferenceRefused:
                 return True  # reported where the reference is written
-        return all([self._declares(part, names, seen) for part in parts])
+        declares = [self._declares(part, names, seen) for part in parts]  # of every one
+        return all(declares)
 
     def _refuse(self, node: Node, message: str) -> None:
         self.problems.append(problem(node.place, message))

@@ -15,9 +15,9 @@ from typing import Any
 import jsonschema_rs
 
 from policies.core.config import Problem
-from policies.openapi.document import Node, Source, problem
+from policies.openapi.document import Node, Source, place_in, problem
 from policies.openapi.faults import Fault, bounded, pointer
-from policies.openapi.formats import FORMATS_4, FORMATS_2020
+from policies.openapi.formats import FORMATS_4, FORMATS_2020, Check
 from policies.openapi.rewriting import BASE, DRAFT_4, Rewriting, Use
 from policies.openapi.weight import TooHeavy, Weights
 
@@ -130,14 +130,9 @@ class Schemas:
         if problems:
             return problems
         wanted = {name: {"$ref": f"{BASE}#/{name}"} for name in self._wanted}
-        if self._draft4:
-            draft, kind, formats = _DRAFT_4
-        else:
-            draft, kind, formats = _DRAFT_2020
+        draft, kind, formats = _DRAFT_4 if self._draft4 else _DRAFT_2020
         registry = jsonschema_rs.Registry([(BASE, rewriting.flat)], draft=draft, retriever=_never)
-        self.compiled = kind(
-            {"properties": wanted}, registry=registry, formats=formats, **_OPTIONS
-        )
+        self.compiled = kind({"properties": wanted}, registry=registry, formats=formats, **_OPTIONS)
         return []
 
     def _malformed(self) -> Iterator[Problem]:
@@ -149,7 +144,7 @@ class Schemas:
             for error in meta.iter_errors(schema):
                 if error.kind.name == "format":
                     continue  # of a pattern, which is judged below
-                where = (*place, *error.instance_path)
+                where = (*place, *place_in(schema, error.instance_path))
                 yield problem(where, f"not a valid schema: {error.message[:200]}")
             for steps, pattern in _patterns(schema):
                 if pattern not in patterns:
@@ -167,8 +162,9 @@ class Schemas:
         return []
 
 
-_DRAFT_4 = (jsonschema_rs.Draft4, jsonschema_rs.Draft4Validator, FORMATS_4)
-_DRAFT_2020 = (jsonschema_rs.Draft202012, jsonschema_rs.Draft202012Validator, FORMATS_2020)
+_Draft = tuple[int, type[Any], dict[str, Check]]
+_DRAFT_4: _Draft = (jsonschema_rs.Draft4, jsonschema_rs.Draft4Validator, FORMATS_4)
+_DRAFT_2020: _Draft = (jsonschema_rs.Draft202012, jsonschema_rs.Draft202012Validator, FORMATS_2020)
 _META_4 = jsonschema_rs.Draft4Validator(
     {"$ref": "http://json-schema.org/draft-04/schema#"}, mask=_MASK, offline=True
 )

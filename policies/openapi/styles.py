@@ -17,11 +17,11 @@ matrix          path        ;c=blue                 ;c=blue,black      ;c=R,1,G,
 matrix *                    ;c=blue                 ;c=blue;c=black    ;R=1;G=2
 form            query,cookie c=blue                 c=blue,black       c=R,1,G,2
 form *                      c=blue                  c=blue&c=black     R=1&G=2
-spaceDelimited  query       –                       c=blue%20black     c=R%201%20G%202
-spaceDelimited *            –                       c=blue&c=black     –
-pipeDelimited   query       –                       c=blue|black       c=R|1|G|2
-pipeDelimited *             –                       c=blue&c=black     –
-deepObject      query       –                       –                  c[R]=1&c[G]=2
+spaceDelimited  query       -                       c=blue%20black     c=R%201%20G%202
+spaceDelimited *            -                       c=blue&c=black     -
+pipeDelimited   query       -                       c=blue|black       c=R|1|G|2
+pipeDelimited *             -                       c=blue&c=black     -
+deepObject      query       -                       -                  c[R]=1&c[G]=2
 =============== =========== ======================= ================== ==========================
 
 (``*``: exploded.)
@@ -43,7 +43,10 @@ STYLES = {
     "cookie": ("form",),
 }
 KINDS = ("text", "array", "object")
-_DELIMITED = {"spaceDelimited": re.compile(rb"%20|\+| "), "pipeDelimited": re.compile(rb"\||%7[Cc]")}
+_DELIMITED = {
+    "spaceDelimited": re.compile(rb"%20|\+| "),
+    "pipeDelimited": re.compile(rb"\||%7[Cc]"),
+}
 _COMMA = re.compile(rb",")
 
 

@@ -179,3 +179,58 @@ def test_what_is_merely_left_out_is_no_problem():
             left_out={"acme"}, apis=[api(policies=policies), api("b", policies=[])]
         )
     ] == ["apis[0].policies[0].jwt.providers[1]"]
+
+
+DESCRIBED = """
+openapi: 3.1.0
+info: {title: t, version: "1"}
+paths:
+  /items:
+    get:
+      parameters: [{name: limit, in: query, schema: {type: TYPE}}]
+      responses: {"200": {description: ok}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("members", "problem"),
+    [
+        ({"openapi": DESCRIBED.replace("TYPE", "integer")}, None),
+        ({}, "the policy openapi needs the API's document: add it"),
+        (
+            {"openapi": DESCRIBED.replace("TYPE", "integr")},
+            "in the OpenAPI document: paths./items.get.parameters[0].schema.type: not a valid",
+        ),
+        (
+            {"openapi": "{}"},
+            "in the OpenAPI document: openapi: give an OpenAPI document of version",
+        ),
+    ],
+)
+@pytest.mark.parametrize("level", ["global", "api", "route"])
+def test_the_policy_openapi_needs_a_document_that_compiles(level, members, problem):
+    judge = [{"openapi": {}}]
+    sections = {
+        "global": {"policies": judge, "apis": [api(**members)]},
+        "api": {"apis": [api(policies=[{"public": {}}, *judge], **members)]},
+        "route": {"apis": [api(routes=[{"path": "/items", "policies": judge}], **members)]},
+    }[level]
+    problems = found(**sections)
+    if problem is None:
+        assert problems == []
+    else:
+        ((place, message),) = problems
+        assert place == "apis[0].openapi"
+        assert message.startswith(problem)
+
+
+def test_a_document_that_nothing_is_judged_by_may_be_unusable():
+    broken = DESCRIBED.replace("TYPE", "integr")
+    assert found(apis=[api(openapi=broken)]) == []
+    off = [{"public": {}}, {"openapi": {"mode": "off"}}]
+    assert found(apis=[api(openapi=broken, policies=off)]) == []
+
+
+def test_a_document_that_was_left_out_is_not_missed():
+    judging = api(policies=[{"public": {}}, {"openapi": {}}])
+    assert found(apis=[judging], left_out=[]) == []

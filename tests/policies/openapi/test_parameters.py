@@ -131,9 +131,7 @@ def test_a_parameter_may_be_a_json_text() -> None:
     assert faults(declared, request(query=b"p=%7B%22a%22%3A%22x%22%7D")) == [
         ("query", "p/a", 'the value is not of type "integer"')
     ]
-    assert faults(declared, request(query=b"p=x")) == [
-        ("query", "p", "it is not well-formed JSON")
-    ]
+    assert faults(declared, request(query=b"p=x")) == [("query", "p", "it is not well-formed JSON")]
 
 
 @pytest.mark.parametrize(
@@ -148,9 +146,7 @@ def test_a_parameter_may_be_a_json_text() -> None:
         ({"style": "matrix"}, ";q=7", True),
     ],
 )
-def test_a_path_parameter_is_its_segment(
-    more: dict[str, Any], segment: str, wrong: bool
-) -> None:
+def test_a_path_parameter_is_its_segment(more: dict[str, Any], segment: str, wrong: bool) -> None:
     declared = with_parameter("path", INTEGER, **more)
     found = faults(declared, request(f"/x/{segment}"))
     assert [place[:2] for place in found] == ([("path", "p")] if wrong else [])
@@ -164,16 +160,14 @@ def test_a_path_parameter_is_its_segment(
         (INTEGER, [b"x"], NOT_INTEGER),
         (INTEGER, [b"7", b"8"], "it is given more than once"),
         ({"type": "array", "items": INTEGER}, [b"1, 2", b"3"], None),
-        ({"type": "array", "items": INTEGER, "maxItems": 2}, [b"1, 2", b"3"], "the value has more than 2 items"),
+        ({"type": "array", "maxItems": 2}, [b"1, 2", b"3"], "the value has more than 2 items"),
         ({"type": "string"}, [b"%41"], None),
         ({"type": "string", "maxLength": 1}, [b"%41"], "the value is longer than 1 character"),
         ({"type": "string"}, [b"\xff"], "the text is not UTF-8"),
         (INTEGER, [], "is missing"),
     ],
 )  # fmt: skip
-def test_a_header_is_what_is_declared(
-    schema: Any, lines: list[bytes], message: str | None
-) -> None:
+def test_a_header_is_what_is_declared(schema: Any, lines: list[bytes], message: str | None) -> None:
     declared = with_parameter("header", schema, "X-Limit", required=True)
     asked = request(fields=[(b"x-limit", line) for line in lines] + [(b"x-other", b"1")])
     wanted = [] if message is None else [("header", "X-Limit", message)]

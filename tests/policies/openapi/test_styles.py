@@ -1,4 +1,4 @@
-"""Every style × explode × type: the pinned table, third parties' vectors, and round trips."""
+"""Every style, exploded or not, of every type: the table, third parties' vectors, round trips."""
 
 import re
 from typing import Any
@@ -224,8 +224,8 @@ def _written(row: dict[str, Any], where: str) -> str:
     return separator.join(f"{n}={v}" for n, v in pairs)
 
 
-# One expression, perhaps between literals. ``{+x}``, ``{#x}`` and ``{/x}`` are no styles of OpenAPI,
-# and a prefix (``{x:3}``) does not come back.
+# One expression, perhaps between literals. ``{+x}``, ``{#x}`` and ``{/x}`` are no styles of
+# OpenAPI, and a prefix (``{x:3}``) does not come back.
 _EXPRESSION = re.compile(r"([^{}]*)\{([.;?&]?)([A-Za-z_,]+)(\*?)\}([^{}?&]*)\Z")
 _STYLE = {"": ("path", "simple"), ".": ("path", "label"), ";": ("path", "matrix")}
 
@@ -297,8 +297,8 @@ _JOINS = {
 
 def _encode(text: str) -> str:
     """Everything but letters and digits, so that no delimiter of any style stands as itself."""
-    return "".join(c if c.isascii() and c.isalnum() else quote(c, safe="").replace(".", "%2E")
-                   .replace("-", "%2D").replace("_", "%5F").replace("~", "%7E") for c in text)  # fmt: skip
+    plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+    return "".join(c if c in plain else "".join(f"%{b:02X}" for b in c.encode()) for c in text)
 
 
 def written(where: str, how: Serialisation, value: Any) -> str:
