@@ -21,7 +21,7 @@ def malformed(source: Source) -> list[Problem]:
     """Everything that makes it no OpenAPI document, up to ``MAX_PROBLEMS``."""
     found: list[Problem] = []
     for error in _validator(source.version).iter_errors(source.data):
-        path, message = _said(error)
+        path, message = complaint(error)
         found.append(problem(place_in(source.data, path), message))
         if len(found) == MAX_PROBLEMS:
             break
@@ -38,8 +38,8 @@ def _validator(version: str) -> Any:
     return jsonschema_rs.Draft202012Validator(schema, offline=True, mask="the value")
 
 
-def _said(error: Any) -> tuple[list[int | str], str]:
-    """Path and words of the complaint that helps: of alternatives, the one that is not "or a reference"."""
+def complaint(error: Any) -> tuple[list[int | str], str]:
+    """Path and words of the complaint that helps: of alternatives not "or it is a reference"."""
     while error.kind.name in ("oneOf", "anyOf", "oneOfNotValid") and error.kind.context:
         branches = [b for b in error.kind.context if b and not _wants_reference(b)]
         if not branches:

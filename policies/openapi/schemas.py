@@ -18,6 +18,7 @@ from policies.core.config import Problem
 from policies.openapi.document import Node, Source, place_in, problem
 from policies.openapi.faults import Fault, bounded, pointer
 from policies.openapi.formats import FORMATS_4, FORMATS_2020, Check
+from policies.openapi.metaschema import complaint
 from policies.openapi.rewriting import BASE, DRAFT_4, Rewriting, Use
 from policies.openapi.weight import TooHeavy, Weights
 
@@ -144,8 +145,9 @@ class Schemas:
             for error in meta.iter_errors(schema):
                 if error.kind.name == "format":
                     continue  # of a pattern, which is judged below
-                where = (*place, *place_in(schema, error.instance_path))
-                yield problem(where, f"not a valid schema: {error.message[:200]}")
+                path, message = complaint(error)
+                where = (*place, *place_in(schema, path))
+                yield problem(where, f"not a valid schema: {message}")
             for steps, pattern in _patterns(schema):
                 if pattern not in patterns:
                     patterns[pattern] = _runs(pattern)
