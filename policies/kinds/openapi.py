@@ -22,7 +22,7 @@ from policies.openapi.coding import undone
 from policies.openapi.compiled import Compiled, Found, NotFound, compile_document
 from policies.openapi.contents import WHERE, Content
 from policies.openapi.faults import MAX_FAULTS, Fault
-from policies.openapi.operations import Answer, content_type
+from policies.openapi.media import Declared
 from policies.openapi.parameters import judge_headers
 from policies.openapi.texts import Malformed
 
@@ -174,22 +174,21 @@ def _judged_head(
     faults = judge_headers(answer.headers, headers) if answer.headers else []
     if faults or answer.contents is None or request.method == "HEAD" or status in (204, 205):
         return None, faults
-    return _declared_content(answer, headers)
+    return _declared_content(answer.contents, headers)
 
 
 def _declared_content(
-    answer: Answer, headers: Headers
+    contents: Declared[Content], headers: Headers
 ) -> tuple[tuple[Content, MediaType] | None, list[Fault]]:
-    named = content_type(headers.all(b"content-type"))
-    content = None
-    if answer.contents is not None and named is not None:
-        content = answer.contents.find(named)
-    if content is None or named is None:
+    declared = contents.of(headers)
+    if declared is None:
         return None, [Fault("header", "content-type", "is not declared")]
-    return ((content, named) if content.held else None), []
+    return (declared if declared[0].held else None), []
 
 
 def _is_plain(headers: Headers) -> bool:
+    if b"content-encoding" not in headers:
+        return True
     codings = headers.all(b"content-encoding")
     return all(coding.strip().lower() in (b"", b"identity") for coding in codings)
 

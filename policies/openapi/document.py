@@ -108,9 +108,12 @@ def place_in(value: Any, path: Iterable[int | str]) -> Place:
     """A validator's path as a place: it takes every key that looks like a number for an index."""
     place: Place = ()
     for step in path:
-        key: int | str = step if isinstance(value, list) else str(step)
-        value = value[key] if isinstance(value, list) else (value or {}).get(key)
-        place = (*place, key)
+        if isinstance(value, list):
+            value = value[int(step)]
+        else:
+            step = str(step)
+            value = value.get(step) if isinstance(value, dict) else None
+        place = (*place, step)
     return place
 
 

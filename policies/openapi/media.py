@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Generic, TypeVar
 
+from policies.core.values import Headers
 from policies.http.media_types import MediaType, media_type
 from policies.openapi.contents import covers
 
@@ -15,13 +16,28 @@ _REFUSED = re.compile(rb"0(?:\.0{0,3})?\Z")  # the weights that mean "not accept
 class Declared(Generic[T]):
     """Media types and ranges of a document, each with what stands for it."""
 
-    __slots__ = ("_exact", "_ranges", "essences")
+    __slots__ = ("_exact", "_ranges", "essences", "named")
 
     def __init__(self, entries: Mapping[str, T]) -> None:
         self._exact = {name: item for name, item in entries.items() if "*" not in name}
         ranges = [(name, item) for name, item in entries.items() if "*" in name]
         self._ranges = sorted(ranges, key=lambda entry: entry[0] == "*/*")
         self.essences = tuple(entries)
+        # What a Content-Type line names; remembered, since senders repeat it.
+        self.named = lru_cache(maxsize=256)(self._named)
+
+    def of(self, headers: Headers) -> tuple[T, MediaType] | None:
+        """What stands for the type of a message's content, and the type; None for one that is
+        not declared, not named, or named more than once."""
+        line = headers.get(b"content-type")
+        if line is None or (headers.repeats and len(headers.all(b"content-type")) > 1):
+            return None
+        return self.named(line)
+
+    def _named(self, line: bytes) -> tuple[T, MediaType] | None:
+        named = media_type(line)
+        found = self.find(named) if named is not None else None
+        return (found, named) if found is not None and named is not None else None
 
     def find(self, named: MediaType) -> T | None:
         """What stands for a type: an exact name before ``text/*`` before ``*/*``."""

@@ -1,10 +1,9 @@
 """One operation of a document: what it takes, and what it answers."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from policies.core.values import Headers, Request
-from policies.http.media_types import MediaType, media_type
+from policies.http.media_types import MediaType
 from policies.openapi.contents import WHERE, Content
 from policies.openapi.faults import Fault
 from policies.openapi.media import Declared, accepts
@@ -15,8 +14,6 @@ from policies.openapi.parameters import (
     judge_path,
     judge_query,
 )
-
-NO_TYPE = "say what the content is (Content-Type)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +64,7 @@ class Operation:
 
     def content_of(self, headers: Headers) -> tuple[Content, MediaType] | None:
         """The declared content that a request's lines say it carries; None for none of them."""
-        if self.contents is None:
-            return None
-        named = content_type(headers.all(b"content-type"))
-        content = self.contents.find(named) if named is not None else None
-        return (content, named) if content is not None and named is not None else None
+        return self.contents.of(headers) if self.contents is not None else None
 
     def is_acceptable(self, headers: Headers) -> bool:
         """Whether the client takes an answer that the document describes."""
@@ -86,9 +79,3 @@ class Operation:
             if answer is not None:
                 return answer
         return None
-
-
-def content_type(lines: Iterable[bytes]) -> MediaType | None:
-    """The one media type that is named; None where there is none, or more than one."""
-    values = list(lines)
-    return media_type(values[0]) if len(values) == 1 else None

@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from policies.core.values import Headers
@@ -334,6 +334,7 @@ COMBINATIONS = [
 
 
 @pytest.mark.parametrize(("where", "how"), COMBINATIONS, ids=str)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_every_value_comes_back(where: str, how: Serialisation, data: st.DataObject) -> None:
     value = data.draw(_VALUES[how.kind])
@@ -365,6 +366,7 @@ def test_no_cookie_line_is_too_strange_to_be_read_or_refused(line: bytes) -> Non
 
 
 @pytest.mark.parametrize(("where", "how"), COMBINATIONS, ids=str)
+@settings(max_examples=40)
 @given(text=st.text(alphabet="cRG=;,.&|[]%20 +a1", max_size=30))
 def test_nothing_is_too_strange_to_be_read_or_refused(
     where: str, how: Serialisation, text: str
