@@ -21,6 +21,7 @@ from policies.openapi.document import (
     Source,
     problem,
     read,
+    served_template,
     version_problems,
 )
 
@@ -81,10 +82,12 @@ class _Drafts:
         if not isinstance(item.value, dict):
             self._refuse(place, "give a mapping with the operations of this path")
             return
-        for method in self._methods(item):
-            self.routes.append(RouteConfig(methods=(method,), path=template))
+        for method, operation in self._methods(item):
+            parameters = (item.child("parameters"), operation.child("parameters"))
+            path = served_template(self._source, template, parameters)
+            self.routes.append(RouteConfig(methods=(method,), path=path))
 
-    def _methods(self, item: Node) -> Iterator[str]:
+    def _methods(self, item: Node) -> Iterator[tuple[str, Node]]:
         for name, operation in item.members():
             if name not in _MEMBERS:
                 self._refuse(operation.place, "unknown key; methods are written in small letters")
@@ -99,4 +102,4 @@ class _Drafts:
             if name == "trace":
                 self._refuse(operation.place, "TRACE is never served by the gateway: leave it out")
             else:
-                yield name.upper()
+                yield name.upper(), operation

@@ -1,8 +1,12 @@
 """Path templates and which of them a path matches: one matcher for routes and for documents. Pure.
 
-A template's segments are literal, ``{name}``, or at the end ``{rest*}`` for all that follow.
-The most specific one wins, segment by segment: literal before ``{name}`` before ``{rest*}``;
-then the method. HEAD is served by what serves GET. A trailing slash counts.
+A template's segments are literal, ``{name}``, ``{;name}`` for path-style parameters (RFC 6570
+3.2.7), or at the end ``{rest*}`` for all that follow. The most specific one wins, segment by
+segment: literal before ``{name}`` before ``{rest*}``; then the method. HEAD is served by what
+serves GET. A trailing slash counts.
+
+A segment that begins with ``;`` is matched by ``{;name}`` and by nothing else: servers that take
+parameters off a path see no segment there, and would serve another path than was matched (P4).
 """
 
 from collections.abc import Iterable
@@ -15,11 +19,12 @@ _Leaf = dict[str, T]  # method -> what serves it; "" is every method
 class _Node(Generic[T]):
     """One path segment in the tree of templates."""
 
-    __slots__ = ("ends", "literals", "parameter", "rest")
+    __slots__ = ("ends", "literals", "parameter", "path_style", "rest")
 
     def __init__(self) -> None:
         self.literals: dict[str, _Node[T]] = {}
         self.parameter: _Node[T] | None = None
+        self.path_style: _Node[T] | None = None
         self.rest: _Leaf[T] | None = None
         self.ends: _Leaf[T] | None = None
 
@@ -36,10 +41,13 @@ class Templates(Generic[T]):
         """``methods``: none is every one. Raises ``KeyError`` for a method that is served."""
         node = self._root
         for segment in template.split("/")[1:]:
-            if segment.startswith("{") and segment.endswith("*}"):
+            if segment.endswith("*}"):
                 node.rest = _fill(node.rest, methods, served_by)
                 return
-            if segment.startswith("{") and segment.endswith("}"):
+            if segment.startswith("{;"):
+                node.path_style = node.path_style or _Node()
+                node = node.path_style
+            elif segment.startswith("{"):
                 node.parameter = node.parameter or _Node()
                 node = node.parameter
             else:
@@ -71,11 +79,14 @@ def _walk(node: _Node[T], segments: list[str], at: int, method: str, allow: set[
         found = _walk(child, segments, at + 1, method, allow)
         if found is not None:
             return found
-    if node.parameter is not None and segment:
-        found = _walk(node.parameter, segments, at + 1, method, allow)
+    below = node.path_style if segment.startswith(";") else node.parameter
+    if below is not None and segment:
+        found = _walk(below, segments, at + 1, method, allow)
         if found is not None:
             return found
-    return _pick(node.rest, method, allow) if node.rest is not None else None
+    if node.rest is None or any(part.startswith(";") for part in segments[at:]):
+        return None
+    return _pick(node.rest, method, allow)
 
 
 def _pick(leaf: _Leaf[T], method: str, allow: set[str]) -> T | None:

@@ -15,7 +15,14 @@ from policies.openapi.contents import (
     multipart_value,
     text_value,
 )
-from policies.openapi.document import METHODS, Node, ReferenceRefused, Source, problem
+from policies.openapi.document import (
+    METHODS,
+    Node,
+    ReferenceRefused,
+    Source,
+    problem,
+    served_template,
+)
 from policies.openapi.media import Declared
 from policies.openapi.operations import Answer, Operation
 from policies.openapi.parameters import Parameter
@@ -45,16 +52,18 @@ class Builder:
     def operations(self, template: str, item: Node) -> Iterator[tuple[str, Operation]]:
         """Method and operation, for each of one path."""
         followed = self._follow(item)
-        shared = self._parameters(followed.child("parameters"))
+        listed = followed.child("parameters")
+        shared = self._parameters(listed)
         for name, node in followed.members():
             if name in METHODS and isinstance(node.value, dict):
-                yield name.upper(), self._operation(template, node, shared)
+                path = served_template(self._source, template, (listed, node.child("parameters")))
+                yield name.upper(), self._operation(path, node, shared)
 
     def _operation(self, template: str, node: Node, shared: list[Parameter]) -> Operation:
         own = self._parameters(node.child("parameters"))
         named = {(p.where, p.name): p for p in (*shared, *own)}
         parameters = list(named.values())
-        names = {part[1:-1].rstrip("*") for part in template.split("/") if part.startswith("{")}
+        names = {part.strip("{;*}") for part in template.split("/") if part.startswith("{")}
         path = [p for p in parameters if p.where == "path"]
         for parameter in path:
             if parameter.name not in names:

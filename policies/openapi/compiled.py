@@ -60,7 +60,7 @@ class Compiled:
                 continue
             for method, operation in builder.operations(template, item):
                 try:
-                    self._templates.add(template, (method,), operation)
+                    self._templates.add(operation.template, (method,), operation)
                 except KeyError:
                     message = f"another path matches the same calls of {method}"
                     builder.problems.append(problem(item.place, message))
@@ -84,7 +84,7 @@ class Compiled:
             if part.endswith("*}"):
                 values[part[1:-2]] = "/".join(segments[at:]).encode()
             elif part.startswith("{"):
-                values[part[1:-1]] = segments[at].encode()
+                values[part.strip("{;}")] = segments[at].encode()
         return Found(operation, values)
 
 

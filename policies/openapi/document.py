@@ -104,6 +104,24 @@ class Source:
         return Node(place, value)
 
 
+def served_template(source: Source, template: str, parameters: Iterable[Node]) -> str:
+    """A path of the document as the gateway writes it: ``{;id}`` for a parameter of the style
+    ``matrix``. ``parameters`` are the lists of the path and of the operation."""
+    path_style: set[str] = set()
+    for listed in (item for node in parameters for item in node.items()):
+        try:
+            value = source.follow(listed).value
+        except ReferenceRefused:
+            continue  # reported by whoever reads the parameter
+        if isinstance(value, dict) and value.get("in") == "path":
+            change = path_style.add if value.get("style") == "matrix" else path_style.discard
+            change(str(value.get("name")))
+    return "/".join(
+        "{;" + segment[1:] if segment[:1] == "{" and segment[1:-1] in path_style else segment
+        for segment in template.split("/")
+    )
+
+
 def place_in(value: Any, path: Iterable[int | str]) -> Place:
     """A validator's path as a place: it takes every key that looks like a number for an index."""
     place: Place = ()

@@ -66,6 +66,21 @@ def test_a_path_may_be_a_reference_within_the_document():
     ]
 
 
+def test_a_parameter_of_the_style_matrix_is_a_segment_of_parameters():
+    def styled(style):
+        return {"name": "id", "in": "path", "style": style}
+
+    item = {
+        "parameters": [styled("matrix")],
+        "get": {},
+        "put": {"parameters": [styled("label")]},
+    }
+    assert found(document({"/x/{id}/{b}": item})) == [
+        (("GET",), "/x/{;id}/{b}"),
+        (("PUT",), "/x/{id}/{b}"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("paths", "problems"),
     [

@@ -66,6 +66,14 @@ paths:
           content:
             application/json: {schema: {$ref: "#/components/schemas/Thing"}}
             text/event-stream: {schema: {type: string}}
+  /styled/{size}/{tags}:
+    get:
+      parameters:
+        - {name: size, in: path, required: true, style: matrix, schema: {type: integer}}
+        - {name: tags, in: path, required: true, style: label, explode: true,
+           schema: {type: array, items: {type: integer}}}
+      responses:
+        "200": {description: ok, content: {application/json: {schema: {type: object}}}}
 components:
   schemas:
     Thing:
@@ -97,6 +105,7 @@ def gateway(start: Start, upstream: Upstream) -> Gateway:
             judged("answers", url, DESCRIBED, responses="enforce"),
             judged("noted", url, DESCRIBED, responses="report"),
             judged("demo", url, demo),
+            api("routed", url, [{"public": {}}, {"openapi": {}}], openapi=DESCRIBED),
         )
     )
 
@@ -208,6 +217,28 @@ def test_O1_a_chunked_body_is_judged_before_anything_is_forwarded(
             assert client.answer().status == status
     (seen,) = upstream.seen()
     assert seen.body == '{"name": "tea"}'
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/;size=7/.1.2", 200),
+        ("/;size=x/.1.2", 400),
+        ("/;size=7/.1.x", 400),
+        ("/;other=7/.1", 400),
+        ("/7/.1", 404),
+        ("/;size/.1", 400),
+    ],
+)
+def test_a_documents_operations_are_routes_whatever_the_style_of_their_paths(
+    gateway: Gateway, upstream: Upstream, path: str, status: int
+) -> None:
+    upstream.clear()
+    assert gateway.call("GET", f"/routed/styled{path}").status == status
+    assert upstream.counts()["heads"] == int(status == 200)
+    # Where the template is /{rest*}, no segment of parameters is matched at all.
+    elsewhere = gateway.call("GET", f"/strict/styled{path}")
+    assert elsewhere.code == ("request_malformed" if path == "/;size/.1" else "route_not_found")
 
 
 def test_B4_a_secret_in_a_refused_request_is_repeated_nowhere(
