@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from policies.core.config import Problem
-from policies.http.media_types import media_type
+from policies.http.media_types import MediaType, media_type
 from policies.openapi.contents import (
     Content,
     FormMember,
@@ -31,6 +31,7 @@ from policies.openapi.shapes import Shape, Shapes
 from policies.openapi.styles import STYLES, Serialisation
 
 _NOT_PARAMETERS = frozenset({"accept", "content-type", "authorization"})  # OpenAPI 3.1.1 4.8.12
+_JSON = "application/json"
 _FORM = "application/x-www-form-urlencoded"
 _TEXT = Shape(frozenset({"string"}))
 
@@ -146,13 +147,16 @@ class Builder:
 
     def _contents(self, node: Node, *, answer: bool = False) -> Declared[Content]:
         entries: dict[str, Content] = {}
+        json: dict[str, Content] = {}  # of ranges: JSON is looked into also where it is one of many
         for name, media in node.members():
             named = media_type(name.encode("latin-1", "replace"))
             if named is None:
                 self._refuse(media, "this is no media type")
             elif named.essence not in entries:
                 entries[named.essence] = self._content(named.essence, media, answer=answer)
-        return Declared(entries)
+                if "*" in named.essence:
+                    json[named.essence] = self._content(_JSON, media, answer=answer)
+        return Declared(entries, json)
 
     def _content(self, essence: str, media: Node, *, answer: bool) -> Content:
         inner = self._schema_of(media)
@@ -165,7 +169,7 @@ class Builder:
         return Content(essence, schema, read)
 
     def _reader(self, essence: str, media: Node, inner: Node | None) -> Read | None:
-        if essence == "application/json" or essence.endswith("+json"):
+        if MediaType(essence).is_json:
             return json_value
         if inner is None:
             return None

@@ -24,7 +24,7 @@ from policies.openapi.document import (
 from policies.openapi.metaschema import malformed
 from policies.openapi.operations import Operation
 
-_REMEMBERED = 4096  # paths
+_REMEMBERED = 1024  # paths
 
 
 class Found(NamedTuple):

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Generic, TypeVar
 
 from policies.core.values import Headers
@@ -16,15 +17,17 @@ _REFUSED = re.compile(rb"0(?:\.0{0,3})?\Z")  # the weights that mean "not accept
 class Declared(Generic[T]):
     """Media types and ranges of a document, each with what stands for it."""
 
-    __slots__ = ("_exact", "_ranges", "essences", "named")
+    __slots__ = ("_exact", "_json", "_ranges", "essences")
 
-    def __init__(self, entries: Mapping[str, T]) -> None:
+    def __init__(
+        self, entries: Mapping[str, T], json: Mapping[str, T] = MappingProxyType({})
+    ) -> None:
+        """``json``: what stands for JSON where it is a range that covers it."""
         self._exact = {name: item for name, item in entries.items() if "*" not in name}
         ranges = [(name, item) for name, item in entries.items() if "*" in name]
         self._ranges = sorted(ranges, key=lambda entry: entry[0] == "*/*")
+        self._json = json
         self.essences = tuple(entries)
-        # What a Content-Type line names; remembered, since senders repeat it.
-        self.named = lru_cache(maxsize=256)(self._named)
 
     def of(self, headers: Headers) -> tuple[T, MediaType] | None:
         """What stands for the type of a message's content, and the type; None for one that is
@@ -32,9 +35,6 @@ class Declared(Generic[T]):
         line = headers.get(b"content-type")
         if line is None or (headers.repeats and len(headers.all(b"content-type")) > 1):
             return None
-        return self.named(line)
-
-    def _named(self, line: bytes) -> tuple[T, MediaType] | None:
         named = media_type(line)
         found = self.find(named) if named is not None else None
         return (found, named) if found is not None and named is not None else None
@@ -44,10 +44,13 @@ class Declared(Generic[T]):
         exact = self._exact.get(named.essence)
         if exact is not None:
             return exact
-        return next((item for name, item in self._ranges if covers(name, named.essence)), None)
+        for name, item in self._ranges:
+            if covers(name, named.essence):
+                return self._json.get(name, item) if named.is_json else item
+        return None
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=256)
 def accepts(accept: bytes, offered: tuple[str, ...]) -> bool:
     """Whether an ``Accept`` field takes any of the offered types.
 

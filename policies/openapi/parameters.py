@@ -95,10 +95,10 @@ class Pairs:
     def members(self, name: str, how: Serialisation, shape: Shape) -> dict[str, list[bytes]] | None:
         """The pairs of an object that stand for its members; None where one pair holds it all."""
         if how.spreads:
-            names = [name for name in shape.members if name in self._values]
+            named = {name: self.take(name) for name in shape.members if name in self._values}
             if shape.others is not None:
-                names += [name for name in self.untaken if name not in names]
-            return {name: self.take(name) for name in names}
+                named |= {name: self.take(name) for name in self.untaken}
+            return named
         if how.style != "deepObject":
             return None
         start = f"{name}["

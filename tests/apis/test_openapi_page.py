@@ -6,21 +6,12 @@ import pytest
 from django.urls import reverse
 
 from apis.models import Api, AttachedPolicy, Target, Upstream
+from tests.apis.described import BROKEN, PROBLEM, USABLE
 from tests.console_pages import Console, Page, superuser
 
 pytestmark = pytest.mark.django_db
 
-TEXT = """openapi: 3.1.0
-info: {title: Items, version: "1"}
-paths:
-  /items:
-    get:
-      parameters: [{name: limit, in: query, schema: {type: integer}}]
-      responses: {"200": {description: ok}}
-"""
-BROKEN = TEXT.replace("integer", "integr")
-PROBLEM = "paths./items.get.parameters[0].schema.type: not a valid schema"
-UNREAD = TEXT.replace(
+UNREAD = USABLE.replace(
     "{description: ok}",
     "{description: ok, content: {application/xml: {schema: {type: object}}}}",
 )
@@ -52,7 +43,7 @@ def test_a_page_without_a_document_says_nothing_of_it(console: Console) -> None:
 
 
 def test_a_usable_document_is_shown_with_the_way_to_judge_calls_by_it(console: Console) -> None:
-    api = page_of(TEXT)
+    api = page_of(USABLE)
     page = console.open("apis_api_change", api.pk)
     assert "It describes 1 operation." in page.text
     assert "no call is judged by it" in page.text
@@ -77,7 +68,7 @@ def test_a_document_that_cannot_be_compiled_is_told_with_every_reason(console: C
 def test_a_document_in_use_cannot_be_replaced_by_one_that_does_not_compile(
     console: Console,
 ) -> None:
-    api = page_of(TEXT)
+    api = page_of(USABLE)
     attach(console, api)
     page = console.open("apis_api_change", api.pk)
     for text, message in ((BROKEN, PROBLEM), ("", "needs the API's document")):
@@ -85,7 +76,7 @@ def test_a_document_in_use_cannot_be_replaced_by_one_that_does_not_compile(
         (said,) = refused.errors["openapi"]
         assert message in said
     api.refresh_from_db()
-    assert api.openapi == TEXT
+    assert api.openapi == USABLE
 
 
 def test_what_is_described_but_not_looked_into_is_said(console: Console) -> None:

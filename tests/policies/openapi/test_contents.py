@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 from typing import Any
 from urllib.parse import quote
 
@@ -298,6 +299,34 @@ def test_a_text_is_what_its_schema_takes_a_text_for() -> None:
     assert len(body_faults(document, b"x", b"text/plain")) == 1
     assert len(body_faults(document, b"\xff", b"text/plain")) == 1
     assert len(body_faults(document, b"7", b"text/plain; charset=utf-16")) == 1
+
+
+@pytest.mark.parametrize("declared", ["*/*", "application/*"])
+def test_json_is_looked_into_where_a_range_covers_it(declared: str) -> None:
+    document = with_body({"type": "integer"}, declared)
+    for sent in (b"application/json", b"application/vnd.x+json"):
+        assert body_faults(document, b"7", sent) == []
+        assert len(body_faults(document, b'"x"', sent)) == 1
+    assert body_faults(document, b"x", b"application/pdf") == []
+    assert len(document.notices) == 1
+
+
+def test_a_form_of_many_members_costs_in_proportion() -> None:
+    schema = {"type": "object", "additionalProperties": {"type": "object"}}
+    encoding = {"a": {"style": "form", "explode": True}}
+    schema = {"properties": {"a": schema}}
+    document = with_body(schema, FORM, encoding=encoding)
+
+    def cost(count: int) -> float:
+        content = b"&".join(b"%x=1" % number for number in range(count))
+        best = float("inf")
+        for _ in range(3):
+            began = time.process_time()
+            body_faults(document, content, FORM.encode())
+            best = min(best, time.process_time() - began)
+        return best
+
+    assert cost(20_000) < 40 * cost(2_000)
 
 
 def test_what_cannot_be_looked_into_is_not_held() -> None:
