@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from apis.config import RouteConfig
-from apis.syntax import path_template, template_shape
+from apis.syntax import MAX_PATH, path_template, template_shape
 from policies.core.config import Problem
 from policies.openapi.document import (
     MAX_OPERATIONS,
@@ -85,7 +85,10 @@ class _Drafts:
         for method, operation in self._methods(item):
             parameters = (item.child("parameters"), operation.child("parameters"))
             path = served_template(self._source, template, parameters)
-            self.routes.append(RouteConfig(methods=(method,), path=path))
+            if len(path) > MAX_PATH:
+                self._refuse(place, f"a path has at most {MAX_PATH} characters")
+            else:
+                self.routes.append(RouteConfig(methods=(method,), path=path))
 
     def _methods(self, item: Node) -> Iterator[tuple[str, Node]]:
         for name, operation in item.members():

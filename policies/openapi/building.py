@@ -164,9 +164,9 @@ class Builder:
         if read is None and inner is not None and not _is_binary(inner.value):
             self._notice(media, "content of this type is not looked into")
         if read is None or inner is None:
-            return Content(essence, None, read)
+            return Content(None, read)
         schema = self.schemas.want(inner, answer=answer, closed=self._closed and not answer)
-        return Content(essence, schema, read)
+        return Content(schema, read)
 
     def _reader(self, essence: str, media: Node, inner: Node | None) -> Read | None:
         if MediaType(essence).is_json:

@@ -45,7 +45,6 @@ class Content:
     """Content of one declared type. ``read`` makes a value of it; None where nothing can be read
     or nothing is said about it."""
 
-    essence: str
     schema: Schema | None = None
     read: Read | None = None
 

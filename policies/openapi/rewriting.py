@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from policies.core.config import Problem
-from policies.openapi.document import Node, ReferenceRefused, Source, problem
+from policies.openapi.document import Node, Place, ReferenceRefused, Source, problem
 
 BASE = "urn:gatehouse:schemas"
 DRAFT_4 = "3.0"  # the version of OpenAPI whose schemas are draft 4
@@ -74,12 +74,14 @@ class Use(NamedTuple):
 
 
 class Rewriting:
-    """Collects what is asked for; ``flat`` and ``places`` are by name, once ``run`` was called."""
+    """Collects what is asked for. Once ``run`` was called, ``flat`` and ``places`` hold it by
+    name."""
 
     def __init__(self, source: Source) -> None:
         self.flat: dict[str, Any] = {}
         self.places: dict[str, Node] = {}
         self.problems: list[Problem] = []
+        self.patterns: list[tuple[Place, str]] = []  # every regular expression, with its place
         self._source = source
         self._names: dict[tuple[Any, Use], str] = {}
         self._waiting: list[tuple[Node, Use, str]] = []
@@ -123,13 +125,15 @@ class Rewriting:
     def _check_names(self, node: Node) -> None:
         for name in sorted(_ANNOTATIONS_THAT_MOVE_REFERENCES & node.value.keys()):
             self._refuse(node.child(name), "name schemas by their place: #/components/schemas/…")
-        if node.value.get("$schema", "") not in {"", *_DIALECTS}:
+        if str(node.value.get("$schema", "")) not in {"", *_DIALECTS}:
             self._refuse(node.child("$schema"), "this dialect of JSON Schema is not known")
 
     def _member(self, written: dict[str, Any], key: str, child: Node, use: Use) -> None:
         value = child.value
         if key in _ASSERTIONS:
             written[key] = value
+            if key == "pattern" and isinstance(value, str):
+                self.patterns.append((child.place, value))
         elif key in _SAME:
             written[key] = self._schema(child, use.beside)
         elif key in _SAME_LISTS:
@@ -142,6 +146,8 @@ class Rewriting:
             written[key] = self._schema(child, use.inside)
         elif key in _INNER_MAPS:
             written[key] = self._mapping(child, use.inside)
+            if key == "patternProperties":
+                self.patterns += [((*child.place, name), name) for name in _keys(value)]
         elif key == "dependencies":
             written[key] = {
                 name: item.value if isinstance(item.value, list) else self._schema(item, use.beside)

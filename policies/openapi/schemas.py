@@ -60,10 +60,9 @@ _OPTIONS: dict[str, Any] = {
 class Schema:
     """One schema, usable once ``Schemas.compile`` was called."""
 
-    __slots__ = ("_all", "_name", "node")
+    __slots__ = ("_all", "_name")
 
-    def __init__(self, node: Node, name: str, schemas: "Schemas") -> None:
-        self.node = node
+    def __init__(self, name: str, schemas: "Schemas") -> None:
         self._name = name
         self._all = schemas
 
@@ -118,28 +117,30 @@ class Schemas:
         """A schema of the document, ready once ``compile`` was called."""
         name = self._rewriting.want(node, Use(answer, "outer" if closed else "no"))
         self._wanted.add(name)
-        return Schema(node, name, self)
+        return Schema(name, self)
 
     def compile(self) -> list[Problem]:
         """Compile everything that is wanted; what is wrong with it."""
         rewriting = self._rewriting
         rewriting.run()
-        problems = [*rewriting.problems, *self._malformed()]
-        if problems:
-            return problems
-        problems = self._heavy()
+        problems = [*rewriting.problems, *self._malformed()] or self._heavy()
         if problems:
             return problems
         wanted = {name: {"$ref": f"{BASE}#/{name}"} for name in self._wanted}
         draft, kind, formats = _DRAFT_4 if self._draft4 else _DRAFT_2020
-        registry = jsonschema_rs.Registry([(BASE, rewriting.flat)], draft=draft, retriever=_never)
-        self.compiled = kind({"properties": wanted}, registry=registry, formats=formats, **_OPTIONS)
+        base = [(BASE, rewriting.flat)]
+        try:
+            registry = jsonschema_rs.Registry(base, draft=draft, retriever=_never)
+            self.compiled = kind(
+                {"properties": wanted}, registry=registry, formats=formats, **_OPTIONS
+            )
+        except (ValueError, jsonschema_rs.ReferencingError) as error:
+            return [problem((), f"the schemas cannot be compiled: {str(error)[:300]}")]
         return []
 
     def _malformed(self) -> Iterator[Problem]:
         """What is no schema, and patterns that are not run."""
         meta = _META_4 if self._draft4 else _META_2020
-        patterns: dict[str, bool] = {}
         for name, schema in self._rewriting.flat.items():
             place = self._rewriting.places[name].place
             for error in meta.iter_errors(schema):
@@ -148,11 +149,10 @@ class Schemas:
                 path, message = complaint(error)
                 where = (*place, *place_in(schema, path))
                 yield problem(where, f"not a valid schema: {message}")
-            for steps, pattern in _patterns(schema):
-                if pattern not in patterns:
-                    patterns[pattern] = _runs(pattern)
-                if not patterns[pattern]:
-                    yield problem((*place, *steps), _BAD_PATTERN)
+        runs = {pattern: _runs(pattern) for _, pattern in self._rewriting.patterns}
+        for place, pattern in self._rewriting.patterns:
+            if not runs[pattern]:
+                yield problem(place, _BAD_PATTERN)
 
     def _heavy(self) -> list[Problem]:
         weights = Weights(self._rewriting.flat)
@@ -181,24 +181,6 @@ def _runs(pattern: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _patterns(value: Any, steps: tuple[int | str, ...] = ()) -> Iterator[tuple[Any, str]]:
-    """Every regular expression of a rewritten schema, with its place in it."""
-    if isinstance(value, list):
-        for at, item in enumerate(value):
-            yield from _patterns(item, (*steps, at))
-    if not isinstance(value, dict):
-        return
-    for key, item in value.items():
-        if key == "pattern" and isinstance(item, str):
-            yield (*steps, key), item
-        elif key == "patternProperties" and isinstance(item, dict):
-            for pattern, schema in item.items():
-                yield (*steps, key, pattern), pattern
-                yield from _patterns(schema, (*steps, key, pattern))
-        elif key not in ("enum", "const"):
-            yield from _patterns(item, (*steps, key))
 
 
 def _property_names(value: Any) -> Iterator[str]:

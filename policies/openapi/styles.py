@@ -42,7 +42,6 @@ STYLES = {
     "header": ("simple",),
     "cookie": ("form",),
 }
-KINDS = ("text", "array", "object")
 _DELIMITED = {
     "spaceDelimited": re.compile(rb"%20|\+| "),
     "pipeDelimited": re.compile(rb"\||%7[Cc]"),

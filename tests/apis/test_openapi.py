@@ -81,6 +81,14 @@ def test_a_parameter_of_the_style_matrix_is_a_segment_of_parameters():
     ]
 
 
+def test_a_path_that_its_style_makes_too_long_is_refused():
+    template = f"/{'x' * 495}/{{i}}"
+    item = {"get": {"parameters": [{"name": "i", "in": "path", "style": "matrix"}]}}
+    assert refused(document({template: item})) == [
+        f"paths.{template}: a path has at most 500 characters"
+    ]
+
+
 @pytest.mark.parametrize(
     ("paths", "problems"),
     [

@@ -1,13 +1,17 @@
 """Which documents are compiled, and why others are not (O2)."""
 
 import builtins
+import copy
 import json
 import socket
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from policies.core.values import NO_HEADERS, Request
 from policies.openapi.compiled import Found, NotFound, compile_document, document_problems
@@ -279,3 +283,50 @@ def test_what_is_not_looked_into_is_said() -> None:
 
 def test_an_unknown_path_takes_no_methods() -> None:
     assert compiled(document(PATHS)).find("GET", "/nope") == NotFound(())
+
+
+# Whatever stands where
+
+
+DEMO = yaml.safe_load((Path(__file__).parents[3] / "demo" / "orders.yaml").read_text())
+_JUNK = st.sampled_from(
+    [None, True, 7, -1.5, "", "x", "#/paths", "#/components/schemas/Order", [], {}, [[]], [{}]]
+) | st.sampled_from(
+    [{"$ref": 5}, {"$ref": "#"}, {"type": [[]]}, {"$schema": []}, {"allOf": 5}, {"enum": {}}]
+)
+_KEYS = st.sampled_from(
+    [
+        *("type", "$ref", "items", "properties", "required", "allOf", "anyOf", "not", "format"),
+        *("pattern", "const", "dependentSchemas", "patternProperties", "style", "explode", "if"),
+        *("in", "name", "content", "encoding", "security", "parameters", "nullable", "schema"),
+    ]
+)
+
+
+def _places(value: Any, place: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    inner = value.items() if isinstance(value, dict) else enumerate(value)
+    found = [place]
+    for key, item in inner:
+        if isinstance(item, (dict, list)):
+            found += _places(item, (*place, key))
+    return found
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data(), st.sampled_from(["3.0.3", "3.1.0"]))
+def test_no_document_is_too_strange_to_be_compiled_or_refused(
+    data: st.DataObject, version: str
+) -> None:
+    changed = copy.deepcopy(DEMO) | {"openapi": version}
+    for _ in range(data.draw(st.integers(1, 4))):
+        target: Any = changed
+        for key in data.draw(st.sampled_from(_places(changed))):
+            target = target[key]
+        if isinstance(target, dict):
+            keys = st.sampled_from(sorted(target)) if target else _KEYS
+            target[data.draw(keys | _KEYS)] = copy.deepcopy(data.draw(_JUNK))
+        else:
+            target.append(copy.deepcopy(data.draw(_JUNK)))
+    text = json.dumps(changed)
+    for closed in (True, False):
+        document_problems(text, closed=closed)

@@ -12,7 +12,6 @@ from policies.core.values import Headers
 from policies.openapi.parameters import Pairs, cookie_pairs, form_text, query_pairs
 from policies.openapi.shapes import Shape
 from policies.openapi.styles import (
-    KINDS,
     STYLES,
     Serialisation,
     from_header,
@@ -22,6 +21,7 @@ from policies.openapi.styles import (
 from policies.openapi.texts import Malformed, decoded
 from tests.policies.openapi.vectors import load
 
+KINDS = ("text", "array", "object")
 LIST = ["blue", "black", "brown"]
 OBJECT = {"R": "100", "G": "200", "B": "150"}
 COLOURS = {"text": "blue", "array": LIST, "object": OBJECT}
