@@ -118,10 +118,7 @@ curl -s -i -H "Authorization: Bearer $TOKEN" {gateway}/orders/items
 # 3. Without a token the call is refused.
 curl -s -i {gateway}/orders/items
 
-# 4. So is a call that the API's document does not describe: an order's number is a number.
-curl -s -i -H "Authorization: Bearer $TOKEN" {gateway}/orders/items/first
-
-# 5. Open the console. The password is made anew at each start of the demo.
+# 4. Open the console. The password is made anew at each start of the demo.
 #    address:            http://{self._console}/admin/
 #    user:               admin
 #    one-time password:  {self._password}"""
