@@ -70,7 +70,9 @@ class State(Protocol):
     async def occupy(
         self, key: str, holder: str, limit: int, ttl: float, cost: int = 1
     ) -> Allowance:
-        """Take one of the ``limit`` slots of ``key`` for ``holder``; ``cost=0`` looks.
+        """Take one of the ``limit`` slots of ``key`` for ``holder``, a name without blanks.
+
+        ``cost=0`` looks.
 
         All slots that a holder has of a key end ``ttl`` seconds after its last ``occupy`` or
         ``hold`` there. How long a slot is kept is not known: the times of a refusal are 1.

@@ -45,7 +45,10 @@ class Slide(NamedTuple):
 
 
 class Occupy(NamedTuple):
-    """Take slots for ``holder`` (see ``policies.stores.slots``). Result: ``Allowance``."""
+    """Take slots for ``holder``, a name without blanks (see ``policies.stores.slots``).
+
+    Result: ``Allowance``.
+    """
 
     key: str
     holder: str

@@ -23,7 +23,7 @@ async def ask(state: State, operation: str, number: int) -> bool:
     if operation == "slide":
         return (await state.slide("shared", WINDOW)).allowed
     if operation == "occupy":
-        return (await state.occupy("shared", f"worker {number % 4}", 50, 600)).allowed
+        return (await state.occupy("shared", f"worker{number % 4}", 50, 600)).allowed
     if operation == "remember":
         return await state.remember_once(f"nonce {number}", 600)
     return await state.increment("shared", 1, 600) <= 50
