@@ -6,7 +6,7 @@ asking. The providers they may ask for are those of the document.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from apis.config import ApiConfig, Document, RouteConfig
 from apis.precedence import Effective, effective_policies
@@ -14,10 +14,11 @@ from apis.routing import UpstreamSpec
 from apis.snapshot import Compiler, compile_table
 from policies.core.config import Problem
 from policies.core.phase import Phase
-from policies.core.services import Services, State, TokenProvider
+from policies.core.services import Services, TokenProvider
 from policies.core.values import Deny, Identity
 from policies.registry import KINDS
 from policies.secrets import Keyring
+from policies.stores.memory import MemoryState
 
 
 class InForce(NamedTuple):
@@ -96,7 +97,7 @@ def _phase(item: Effective, services: Services) -> Phase:
 
 
 def _services(document: Document) -> Services:
-    nothing = cast(State, None)
+    nothing = MemoryState()
     tokens = _DocumentTokens(document)
     return Services(state=nothing, tokens=tokens, clock=_no_clock, local=nothing)
 

@@ -2,13 +2,24 @@
 
 from policies.core.policy import Policy
 from policies.kinds.body_limit import BodyLimit
+from policies.kinds.concurrency import Concurrency
 from policies.kinds.forward_identity import ForwardIdentity
 from policies.kinds.jwt import Jwt
 from policies.kinds.public import Public
+from policies.kinds.quota import Quota
 from policies.kinds.rate_limit import RateLimit
 from policies.kinds.security_headers import SecurityHeaders
 
 KINDS: dict[str, type[Policy]] = {
     kind.kind: kind
-    for kind in (BodyLimit, ForwardIdentity, Jwt, Public, RateLimit, SecurityHeaders)
+    for kind in (
+        BodyLimit,
+        Concurrency,
+        ForwardIdentity,
+        Jwt,
+        Public,
+        Quota,
+        RateLimit,
+        SecurityHeaders,
+    )
 }

@@ -24,7 +24,7 @@ KeyOf = Callable[[Call], str]
 def counted_by(by: str) -> KeyOf:
     """The function that makes the keys of ``by``.
 
-    Keys of different things never collide, and are ASCII of at most 256 characters. Raises
+    Keys of different things never collide, and are printable ASCII, at most 256 characters. Raises
     ``ValueError`` for what cannot be counted by.
     """
     simple = _SIMPLE.get(by)
@@ -105,8 +105,8 @@ _SIMPLE: dict[str, KeyOf] = {
 
 
 def _bounded(key: str) -> str:
-    """The key, or its hash when a caller made it long or it is not ASCII."""
-    if len(key) <= 256 and key.isascii():
+    """The key, or its hash when a caller made it long or it is not printable ASCII."""
+    if len(key) <= 256 and key.isascii() and key.isprintable():
         return key
     digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
     return f"{key[: key.index(':')]}#{digest}"
