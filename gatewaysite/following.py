@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 POLL = 0.3
 RETRY = 30.0
 _READS = 5  # attempts to read one state while it is being changed
+_FAREWELL = 2.0  # seconds that the thread may take to write down what is left
 _PATIENCE = 10.0  # seconds that the event loop may take to get to a step
 
 Step = Callable[[], None]
@@ -44,9 +45,13 @@ class ChangedWhileRead(Exception):
 class Follower:
     """Keeps one worker's world at the newest generation."""
 
-    def __init__(self, world: World, last_good: LastGood) -> None:
+    def __init__(
+        self, world: World, last_good: LastGood, keep: Callable[[], None] = lambda: None
+    ) -> None:
+        """``keep`` is what else this thread does with the database each time; it never raises."""
         self._world = world
         self._last_good = last_good
+        self._keep = keep
         self._in_force: int | None = None  # generation of the table, None: not from the database
         self._refused: tuple[int, float] | None = None  # generation that failed, retried when
         self._keys: int | None = None
@@ -68,7 +73,7 @@ class Follower:
         """Ends the thread, at the latest with the query it is waiting for."""
         self._stopping.set()
         if self._thread is not None:
-            await asyncio.to_thread(self._thread.join, POLL)
+            await asyncio.to_thread(self._thread.join, _FAREWELL)
 
     def _run(self, loop: asyncio.AbstractEventLoop, attempted: asyncio.Future[None]) -> None:
         async def once(step: Step) -> None:
@@ -77,12 +82,15 @@ class Follower:
         def install(step: Step) -> None:
             asyncio.run_coroutine_threadsafe(once(step), loop).result(_PATIENCE)
 
+        self._keep()
         self.poll(install)
         if self._in_force is None:
             self.use_last_good(install)
         loop.call_soon_threadsafe(attempted.set_result, None)
         while not self._stopping.wait(POLL):
             self.poll(install)
+            self._keep()
+        self._keep()
         connection.close()
 
     def poll(self, install: Install) -> None:

@@ -27,7 +27,7 @@ from oidc_clients.stored_keys import stored_sets
 from oidc_clients.tokens import ProviderTokens
 from policies.core.chain import Attached, compile_chain
 from policies.core.config import PolicyConfig, Problem, location
-from policies.core.services import Services, State
+from policies.core.services import Ledger, NoLedger, Services, State
 from policies.core.values import Call, Deny
 from policies.kinds.public import Public
 from policies.secrets import Keyring, SecretUnreadable
@@ -73,8 +73,14 @@ class NextTokens:
 class World:
     """Everything that outlives a generation: state, tokens, upstreams, log, the live table."""
 
-    def __init__(self, environment: Environment, state: State, log: str = "") -> None:
-        """``log`` overrides where the access log is written."""
+    def __init__(
+        self,
+        environment: Environment,
+        state: State,
+        log: str = "",
+        ledger: Ledger = NoLedger(),  # noqa: B008 (it has no state)
+    ) -> None:
+        """``log`` overrides where the access log is written; ``ledger`` is what quotas use."""
         self.environment = environment
         self.live = Live()
         self.observer = Observer(
@@ -83,7 +89,14 @@ class World:
         self.upstreams = Upstreams()
         self.keystore = KeyStore(state, time.time)
         self.tokens = ProviderTokens(self.keystore)
-        self._services = Services(state, self.tokens, time.time, MemoryState())
+        self._services = Services(
+            state,
+            self.tokens,
+            time.time,
+            MemoryState(),
+            ledger=ledger,
+            on_outage=self.observer.metrics.count_outage,
+        )
 
     def build(self, document: Document, generation: int) -> Built:
         """A generation, beside the one in force. Raises ``ValueError`` if there can be none."""

@@ -1,4 +1,4 @@
-"""What all rooms share in the database: the generation counters that workers poll."""
+"""What all rooms share in the database: generation counters, and what of quotas was used."""
 
 from django.db import models
 from django.db.models import F
@@ -35,3 +35,17 @@ class Generation(models.Model):
     @classmethod
     def all_values(cls) -> dict[str, int]:
         return dict(cls.objects.values_list("name", "value"))
+
+
+class QuotaUsage(models.Model):
+    """How much of one quota was used in one period: what outlives a loss of shared state."""
+
+    key = models.TextField(primary_key=True)  # of the counter in shared state
+    used = models.BigIntegerField()
+    ends = models.BigIntegerField(db_index=True)  # epoch seconds
+
+    class Meta:
+        verbose_name_plural = "quota usage"
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.used}"
