@@ -77,7 +77,10 @@ class Limit(Policy, ABC):
     code: ClassVar[str]
     unnamed: ClassVar[str]  # what a policy without a name is called in the RateLimit fields
 
-    def __init__(self, by: str, on_failure: OnFailure, services: Services) -> None:
+    def __init__(
+        self, by: str, on_failure: OnFailure, services: Services, variant: str = ""
+    ) -> None:
+        """``variant`` sets apart what is counted in another way."""
         if by == "ip":
             self.phase = Phase.ADMIT
         self.failures = 0  # calls for which shared state did not answer
@@ -85,7 +88,8 @@ class Limit(Policy, ABC):
         self.on_failure = on_failure
         self._on_outage = services.on_outage
         self._title = services.name or self.kind
-        self.prefix = f"{self.kind} {len(services.scope)}:{services.scope} {services.name} "
+        place = f"{len(services.scope)}:{services.scope} {services.name}"
+        self.prefix = f"{self.kind}{variant} {place} "
         self._key_of = counted_by(by)
         self._member = _structured_string(services.name or self.unnamed)
         self._line = self._member.replace(b"%", b"%%") + b";r=%d;t=%d"

@@ -86,7 +86,9 @@ class RateLimit(Limit):
     summary = "Limits how often somebody may call."
 
     def __init__(self, config: RateLimitConfig, services: Services) -> None:
-        super().__init__(config.by, config.on_failure, services)
+        bucket = config.algorithm == "gcra"
+        variant = "" if bucket else f":{config.algorithm}:{config.per}"
+        super().__init__(config.by, config.on_failure, services, variant)
         most = config.burst or config.limit
         self._allows(
             most,
@@ -94,10 +96,8 @@ class RateLimit(Limit):
             f"At most {config.limit} calls in {config.per} seconds are allowed.",
         )
         self._rule: Rate | Window = Window(config.limit, config.per)
-        if config.algorithm == "gcra":
+        if bucket:
             self._rule = Rate(config.limit, config.per, most)
-        else:  # what another algorithm or period counted means something else
-            self.prefix += f"{config.algorithm}:{config.per} "
         self._shared = self._exact = _counter(services.state, config.algorithm)
         self._local = _counter(services.local, config.algorithm)
         units = most // _IN_ADVANCE
