@@ -6,9 +6,10 @@ crash of the machine, the memory of a process. Theory of operation:
 1. Each worker notes the units it admitted, and adds them to the rows of the database whenever
    its thread looks for a new configuration: several times a second, and at its end. Each unit
    is noted by one worker, so adding them up is exact.
-2. An entry of shared state says that its counters are complete (``_COMPLETE``). Where it is
-   missing, state was lost or is new: the counters are raised to what the rows say, and the
-   entry is made. Until then ``restored`` is False and quotas do what their ``on_failure`` says.
+2. An entry of shared state says that its counters are complete. Where it is missing, state was
+   lost or is new: the counters are raised to what the rows say, and then the entry is made.
+   A quota is counted only where the entry is there, in the same step; else it does what its
+   ``on_failure`` says.
 3. The database or the store being down changes nothing but that: what could not be written is
    kept, and what could not be put back is tried again.
 
@@ -29,7 +30,6 @@ from policies.stores.operations import Backend, Delete, Operation, Publish, Rais
 
 logger = logging.getLogger(__name__)
 
-_COMPLETE = "quotas complete"
 _KEPT = 40 * 86400.0  # seconds: longer than any period
 _AT_ONCE = 500
 
@@ -43,8 +43,9 @@ class QuotaLedger:
     """The ledger of one worker: ``policies.core.services.Ledger`` for its event loop, ``keep``
     for the thread that may ask the database."""
 
+    complete = "quotas complete"
+
     def __init__(self, backend: Backend, clock: Callable[[], float] = time.time) -> None:
-        self.restored = False
         self._backend = backend
         self._clock = clock
         self._lock = threading.Lock()
@@ -93,16 +94,13 @@ class QuotaLedger:
             raise
 
     def _restore(self) -> None:
-        if self._backend.execute([Touch(_COMPLETE, _KEPT)])[0]:
-            self.restored = True
+        if self._backend.execute([Touch(self.complete, _KEPT)])[0]:
             return
-        self.restored = False
         now = self._clock()
         rows = QuotaUsage.objects.filter(ends__gt=now).values_list("key", "used", "ends")
         raises: list[Operation] = [Raise(key, used, ends - now) for key, used, ends in rows]
-        for some in _pages([*raises, Publish(_COMPLETE, b"1", _KEPT)]):
+        for some in _pages([*raises, Publish(self.complete, b"1", _KEPT)]):
             self._backend.execute(some)
-        self.restored = True
         logger.info("%d quotas were put back into shared state", len(raises))
 
 

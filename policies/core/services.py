@@ -59,8 +59,14 @@ class State(Protocol):
         """
         ...
 
-    async def count(self, key: str, window: Window, cost: int = 1) -> Allowance:
-        """The same by a fixed window, which begins with the first call that is counted."""
+    async def count(
+        self, key: str, window: Window, cost: int = 1, needs: str | None = None
+    ) -> Allowance:
+        """The same by a fixed window, which begins with the first call that is counted.
+
+        ``needs`` is the key of an entry without which nothing is counted: then it raises
+        ``StateUnavailable``.
+        """
         ...
 
     async def slide(self, key: str, window: Window, cost: int = 1) -> Allowance:
@@ -157,12 +163,12 @@ class Tokens(Protocol):
 class Ledger(Protocol):
     """Where is written down what must survive a loss of shared state: how much was spent.
 
-    ``restored`` is False while shared state has lost its counters and they could not be put
-    back: what is counted then means nothing.
+    ``complete`` is the key of the entry that is there while shared state has all counters that
+    the ledger knows of; None where they cannot be lost.
     """
 
     @property
-    def restored(self) -> bool: ...
+    def complete(self) -> str | None: ...
 
     def spent(self, key: str, units: int, ends: float) -> None:
         """Write down ``units`` of the counter ``key``, which ends at ``ends`` (epoch seconds).
@@ -173,9 +179,9 @@ class Ledger(Protocol):
 
 
 class NoLedger:
-    """Where nothing needs to survive: it writes nothing down, and has lost nothing."""
+    """Where nothing needs to survive."""
 
-    restored = True
+    complete = None
 
     def spent(self, key: str, units: int, ends: float) -> None:
         """Forget it."""

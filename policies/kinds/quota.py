@@ -12,7 +12,6 @@ from typing import ClassVar, Literal, NamedTuple
 from pydantic import Field
 
 from policies.core.config import PolicyConfig
-from policies.core.errors import StateUnavailable
 from policies.core.limit import By, Limit, WhenStateFails
 from policies.core.services import Allowance, Services, Window
 from policies.core.values import Call, Decision
@@ -80,10 +79,9 @@ class Quota(Limit):
         )
 
     async def _take(self, key: str, call: Call) -> Allowance:
-        if not self._ledger.restored:
-            raise StateUnavailable("what was used has not been put back yet")
-        ends = self._period.ends
-        allowance = await self._state.count(key, Window(self._limit, ends - call.now))
+        ends, complete = self._period.ends, self._ledger.complete
+        window = Window(self._limit, ends - call.now)
+        allowance = await self._state.count(key, window, needs=complete)
         if allowance.allowed:
             self._ledger.spent(key, 1, ends)
         return allowance

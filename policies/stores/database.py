@@ -201,7 +201,9 @@ def _apply(sql: sqlite3.Connection, operation: Operation, now: int) -> Result:
             if tat_after is not None:
                 sql.execute(_PUT, (key, tat_after, tat_after))
             return allowance
-        case Count(key, window, cost):
+        case Count(key, window, cost, needs):
+            if needs is not None and _read(sql, needs, now) is None:
+                return None
             return _count(sql, key, window, cost, now)
         case Slide(key, window, cost):
             allowance, entry = windows.slide(window, _read(sql, key, now), now, cost)

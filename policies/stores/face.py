@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable
 from typing import cast
 
+from policies.core.errors import StateUnavailable
 from policies.core.services import Allowance, Rate, Window
 from policies.stores.operations import (
     Consume,
@@ -38,8 +39,13 @@ class OperationState(ABC):
     async def consume(self, key: str, rate: Rate, cost: int = 1) -> Allowance:
         return cast(Allowance, await self.perform(Consume(key, rate, cost)))
 
-    async def count(self, key: str, window: Window, cost: int = 1) -> Allowance:
-        return cast(Allowance, await self.perform(Count(key, window, cost)))
+    async def count(
+        self, key: str, window: Window, cost: int = 1, needs: str | None = None
+    ) -> Allowance:
+        allowance = await self.perform(Count(key, window, cost, needs))
+        if allowance is None:
+            raise StateUnavailable("shared state has lost what was counted")
+        return cast(Allowance, allowance)
 
     async def slide(self, key: str, window: Window, cost: int = 1) -> Allowance:
         return cast(Allowance, await self.perform(Slide(key, window, cost)))

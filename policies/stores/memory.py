@@ -81,7 +81,9 @@ class MemoryBackend:
         match operation:
             case Consume(key, rate, cost):
                 return self._consume(key, rate, cost, now)
-            case Count(key, window, cost):
+            case Count(key, window, cost, needs):
+                if needs is not None and self._get(needs, now) is None:
+                    return None
                 return self._count(key, window, cost, now)
             case Slide(key, window, cost):
                 allowance, entry = windows.slide(window, self._get(key, now), now, cost)

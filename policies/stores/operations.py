@@ -28,12 +28,14 @@ class Consume(NamedTuple):
 class Count(NamedTuple):
     """Take from a fixed window, which begins with what is taken first. Result: ``Allowance``.
 
-    The entry is a counter: it ends with its window.
+    The entry is a counter: it ends with its window. Where ``needs`` names an entry that is not
+    there, nothing is taken and the result is None.
     """
 
     key: str
     window: Window
     cost: int = 1
+    needs: str | None = None
 
 
 class Slide(NamedTuple):

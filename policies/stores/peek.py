@@ -17,9 +17,11 @@ class PeekState:
         wanted = gcra.assess(rate, round(held.reset_after * gcra.SECOND), cost)
         return wanted if not wanted.allowed else held
 
-    async def count(self, key: str, window: Window, cost: int = 1) -> Allowance:
+    async def count(
+        self, key: str, window: Window, cost: int = 1, needs: str | None = None
+    ) -> Allowance:
         """What would be answered; ``remaining`` is told as it is before."""
-        held = await self._seen.count(key, window, 0)
+        held = await self._seen.count(key, window, 0, needs)
         return _refused(held, held.reset_after) if held.remaining < cost else held
 
     async def slide(self, key: str, window: Window, cost: int = 1) -> Allowance:

@@ -127,8 +127,9 @@ def _arguments(operation: Operation) -> tuple[_Argument, ...]:
         case Consume(_, rate, cost):
             interval, full = gcra.measures(rate)
             return "c", full, cost * interval
-        case Count(_, window, cost):
-            return "w", window.limit, cost, _milliseconds(window.per)
+        case Count(_, window, cost, needs):
+            needed = "" if needs is None else _PREFIX + needs
+            return "w", window.limit, cost, _milliseconds(window.per), needed
         case Slide(_, window, cost):
             return "s", window.limit, cost, *windows.measures(window)
         case Occupy(_, holder, limit, ttl, cost):
@@ -161,6 +162,8 @@ def _result(operation: Operation, reply: _Reply) -> Result:
     match operation:
         case Consume(_, rate, cost):
             return gcra.assess(rate, cast(int, reply), cost)
+        case Count() if reply is None:
+            return None
         case Count(_, window, cost):
             used, left = cast(list[int], reply)
             return windows.assess_count(window, used, left * 1000, cost)

@@ -59,8 +59,10 @@ local apply = {
     end
     return backlog
   end,
-  -- count(limit, cost, per): what was used before, and the milliseconds that are left
-  w = function(key, limit, cost, per)
+  -- count(limit, cost, per, needs): what was used before, and the milliseconds that are left;
+  -- nil where `needs` is a key and not there
+  w = function(key, limit, cost, per, needs)
+    if needs ~= '' and redis.call('EXISTS', needs) == 0 then return false end
     limit, cost, per = tonumber(limit), tonumber(cost), tonumber(per)
     local used = tonumber(redis.call('GET', key) or '')
     local left = used and redis.call('PTTL', key) or per
@@ -175,7 +177,7 @@ local apply = {
 }
 
 local parameters = {
-  c = 2, w = 3, s = 4, o = 4, h = 4, v = 1, m = 2, n = 2,
+  c = 2, w = 4, s = 4, o = 4, h = 4, v = 1, m = 2, n = 2,
   a = 2, l = 2, r = 1, p = 2, g = 0, t = 1, d = 0,
 }
 

@@ -21,7 +21,7 @@ class Ledger:
     """Remembers what it was told."""
 
     def __init__(self) -> None:
-        self.restored = True
+        self.complete = "all there"
         self.told: list[tuple[str, int, float]] = []
 
     def spent(self, key: str, units: int, ends: float) -> None:
@@ -42,8 +42,17 @@ def ledger() -> Ledger:
 
 
 @pytest.fixture
-def quota(make_services: Callable[..., Any], ledger: Ledger) -> Callable[..., Quota]:
-    services = make_services(scope="api:orders", ledger=ledger)
+def state(clock: Any) -> MemoryState:
+    made = MemoryState(MemoryBackend(clock))
+    asyncio.run(made.publish("all there", b"1", 10**8))
+    return made
+
+
+@pytest.fixture
+def quota(
+    make_services: Callable[..., Any], ledger: Ledger, state: MemoryState
+) -> Callable[..., Quota]:
+    services = make_services(scope="api:orders", ledger=ledger, state=state)
     return lambda **options: Quota(QuotaConfig(**{"limit": 2, "per": "day", **options}), services)
 
 
@@ -122,9 +131,9 @@ def test_what_was_used_is_written_down_and_refusals_are_not(
 
 
 def test_R6_while_the_count_is_lost_on_failure_holds_and_nothing_is_counted(
-    quota: Any, call: Any, ledger: Ledger
+    quota: Any, call: Any, ledger: Ledger, state: MemoryState
 ) -> None:
-    ledger.restored = False
+    asyncio.run(state.delete("all there"))
     decisions = {
         choice: ask(quota(on_failure=choice), call("2026-11-27T09:00"))
         for choice in ("deny", "local", "allow")
@@ -132,7 +141,7 @@ def test_R6_while_the_count_is_lost_on_failure_holds_and_nothing_is_counted(
     assert decisions["deny"].code == "state_unavailable"
     assert decisions["local"] is decisions["allow"] is PASS
     assert ledger.told == []
-    ledger.restored = True
+    asyncio.run(state.publish("all there", b"1", 10**8))
     policy = quota()
     assert [ask(policy, call("2026-11-27T09:00")) is PASS for _ in range(3)] == [True, True, False]
 

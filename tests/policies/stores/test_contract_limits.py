@@ -66,6 +66,13 @@ def test_a_fixed_window_ends_when_it_ends_however_often_it_is_asked(backend: Bac
     )
 
 
+def test_what_a_counter_needs_must_be_there(backend: Backend) -> None:
+    needing = Count("k", HOUR, 1, "complete")
+    assert backend.execute([needing, Read("k")]) == [None, None]
+    backend.execute([Publish("complete", b"1", 60)])
+    assert backend.execute([needing, needing])[1].remaining == 1
+
+
 def test_a_sliding_window_of_a_high_limit_stays_small(backend: Backend) -> None:
     window = Window(limit=100_000, per=60)
     taken = backend.execute([Slide("k", window)] * 500)
