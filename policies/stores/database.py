@@ -25,7 +25,6 @@ from pathlib import Path
 from policies.core.errors import StateUnavailable
 from policies.core.services import Allowance, Window
 from policies.stores import gcra, slots, windows
-from policies.stores.gcra import SECOND
 from policies.stores.operations import (
     Consume,
     Count,
@@ -45,6 +44,7 @@ from policies.stores.operations import (
     Touch,
     Vacate,
 )
+from policies.stores.windows import SECOND
 
 _PATIENCE = 0.5  # seconds to wait for other processes' transactions
 _PAUSE = 5e-5  # mean seconds between two attempts; a transaction takes about twice as long
@@ -197,9 +197,9 @@ def _apply(sql: sqlite3.Connection, operation: Operation, now: int) -> Result:
         case Consume(key, rate, cost):
             held = _read(sql, key, now)
             tat = held if isinstance(held, int) else 0
-            allowance, tat_after = gcra.take(rate, tat, now, cost)
+            allowance, tat_after = gcra.take(rate, tat, gcra.ticks(now), cost)
             if tat_after is not None:
-                sql.execute(_PUT, (key, tat_after, tat_after))
+                sql.execute(_PUT, (key, tat_after, gcra.microseconds(tat_after)))
             return allowance
         case Count(key, window, cost, needs):
             if needs is not None and _read(sql, needs, now) is None:

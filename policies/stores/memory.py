@@ -19,7 +19,6 @@ from heapq import heappop, heappush
 from policies.core.services import Allowance, Rate, Window
 from policies.stores import gcra, slots, windows
 from policies.stores.face import OperationState
-from policies.stores.gcra import SECOND
 from policies.stores.operations import (
     Consume,
     Count,
@@ -40,6 +39,7 @@ from policies.stores.operations import (
     Vacate,
     as_number,
 )
+from policies.stores.windows import SECOND
 
 _SWEEP = 16
 _Value = int | str | bytes
@@ -118,9 +118,9 @@ class MemoryBackend:
     def _consume(self, key: str, rate: Rate, cost: int, now: int) -> Allowance:
         entry = self._entries.get(key)
         tat = entry[1] if entry is not None and type(entry[1]) is int else 0
-        allowance, tat_after = gcra.take(rate, tat, now, cost)
+        allowance, tat_after = gcra.take(rate, tat, gcra.ticks(now), cost)
         if tat_after is not None:
-            self._set(key, (tat_after, tat_after), now)
+            self._set(key, (gcra.microseconds(tat_after), tat_after), now)
         return allowance
 
     def _count(self, key: str, window: Window, cost: int, now: int) -> Allowance:

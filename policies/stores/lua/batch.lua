@@ -1,12 +1,14 @@
 -- One batch of operations on shared state, atomically, by the clock of this server.
 --
 -- ARGV holds for each key a letter of `apply` below and that operation's parameters.
--- Moments and durations of limits are whole microseconds, below 2^53 and so exact in Lua's
--- doubles; a ttl is in milliseconds. Replies are whole numbers, nil, strings or pairs. What
+-- Moments and durations of windows and slots are whole microseconds, those of buckets ticks
+-- (policies/stores/gcra.py), all below 2^53 and so exact in Lua's doubles; a ttl is in
+-- milliseconds. Replies are whole numbers, nil, strings or pairs. What
 -- means nothing to an operation counts as absent, so that no operation fails the others.
 
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
+local ticks = (now - 1704067200000000) * 16
 
 local function whole(number) return string.format('%.0f', number) end
 
@@ -52,10 +54,10 @@ local apply = {
   c = function(key, full, cost)
     full, cost = tonumber(full), tonumber(cost)
     local tat = tonumber(redis.call('GET', key) or 0) or 0
-    local backlog = math.min(math.max(tat - now, 0), full)
+    local backlog = math.min(math.max(tat - ticks, 0), full)
     local after = backlog + cost
     if cost > 0 and after <= full then
-      redis.call('SET', key, whole(now + after), 'PX', math.ceil(after / 1000))
+      redis.call('SET', key, whole(ticks + after), 'PX', math.ceil(after / 16000))
     end
     return backlog
   end,
