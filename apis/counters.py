@@ -8,13 +8,16 @@ import asyncio
 import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from math import ceil
 from typing import Any, NamedTuple, cast
 
 from apis.config import Document
 from apis.precedence import route_name
+from policies.core.counting import readable
 from policies.core.limit import Limit
 from policies.core.services import Allowance, Services, State, Tokens
 from policies.entries import PolicyEntry
+from policies.kinds.quota import Quota
 from policies.registry import KINDS
 from policies.stores.memory import MemoryState
 from policies.stores.operations import Backend
@@ -43,7 +46,21 @@ class Counter(NamedTuple):
     @property
     def who(self) -> str:
         """Whom it counts, a quota's period before it."""
-        return self.key.removeprefix(self.limiting.policy.prefix)
+        text = self.key.removeprefix(self.limiting.policy.prefix)
+        if self.limiting.entry.kind != Quota.kind:
+            return readable(text)
+        period, _, counted = text.partition(" ")
+        return f"{period} {readable(counted)}"
+
+    @property
+    def wait(self) -> str:
+        """The time until all of it is there again, in its two largest units."""
+        left, parts = ceil(self.resets_in), []
+        for length, unit in ((86400, "d"), (3600, "h"), (60, "min"), (1, "s")):
+            count, left = divmod(left, length)
+            parts.append(f"{count} {unit}" if count else "")
+        first = next((at for at, part in enumerate(parts) if part), len(parts) - 1)
+        return " ".join(part for part in parts[first : first + 2] if part) or "0 s"
 
 
 def limits(document: Document, state: State) -> list[Limiting]:

@@ -18,6 +18,8 @@ from policies.core.values import Call, Identity
 _FIELD_NAME = re.compile(r"[!#$%&'*+.^`|~0-9A-Za-z-]{1,128}")  # a token, without "_"
 _CLAIM_NAME = re.compile(r"[^\x00-\x1f]{1,128}")
 
+_LENGTH = re.compile(r"(\d{1,4}):")
+
 KeyOf = Callable[[Call], str]
 
 
@@ -37,6 +39,26 @@ def counted_by(by: str) -> KeyOf:
         field = name.lower().encode()
         return lambda call: _header(call, field)
     raise ValueError("say identity, ip, client, route, claim:NAME or header:NAME")
+
+
+def readable(key: str) -> str:
+    """A key of ``counted_by`` for people: ``alice (jwt of https://op.example)``.
+
+    A key of which only the hash was kept stays as it is.
+    """
+    what, _, rest = key.partition(":")
+    parts = []
+    while match := _LENGTH.match(rest):
+        begins = match.end()
+        ends = begins + int(match[1])
+        parts.append(rest[begins:ends])
+        rest = rest[ends:]
+    if what == "identity" and len(parts) == 3 and not rest:
+        kind, issuer, subject = parts
+        return f"{subject} ({kind} of {issuer})" if issuer else f"{subject} ({kind})"
+    if what in ("client", "claim") and len(parts) == 1:
+        return f"{what} {rest} of {parts[0]}"
+    return key
 
 
 @lru_cache(maxsize=8192)

@@ -50,7 +50,11 @@ def assess(rate: Rate, backlog: int, cost: int) -> Allowance:
 def take(rate: Rate, tat: int, now: int, cost: int) -> tuple[Allowance, int | None]:
     """The answer, and the bucket's new TAT; None when it stays as it is."""
     interval, full = measures(rate)
-    backlog = 0 if tat <= now else min(tat - now, full)
+    backlog = tat - now
+    if backlog < 0:
+        backlog = 0
+    elif backlog > full:
+        backlog = full
     after = backlog + cost * interval
     tat_after = now + after if cost and after <= full else None
     return _answer(interval, full, backlog, after), tat_after

@@ -12,7 +12,7 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
 
-from apis.counters import limits
+from apis.counters import Counter, limits
 from apis.describe import describe
 from policies.core.limit import Limit
 from policies.core.values import NO_HEADERS, Call, Identity, Request
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.django_db
 CONFIG = """
 format: 1
 policies:
-  - rate_limit: {limit: 50, per: 60, by: ip}
+  - rate_limit: {limit: 50, per: 86400, by: ip}
 apis:
   - name: orders
     base_path: /orders
@@ -84,17 +84,16 @@ def page(client: Client, **query: str) -> str:
 
 
 def test_the_command_lists_what_is_used(operator: Operator, used: list[Limit]) -> None:
+    month = time.strftime("%Y-%m", time.gmtime())
     lines = operator.run("counters").out.splitlines()
     assert [line.rpartition(", ")[0] for line in lines] == [
         "rate_limit · global: ip:192.0.2.7: 4 of 50 used",
-        "window (rate_limit) · api:orders: identity:3:jwt10:https://op3:bob: 3 of 5 used",
-        "window (rate_limit) · api:orders: identity:3:jwt10:https://op5:alice: 1 of 5 used",
-        f"quota · api:orders: {time.strftime('%Y-%m', time.gmtime())} "
-        "identity:3:jwt10:https://op3:bob: 3 of 9 used",
-        f"quota · api:orders: {time.strftime('%Y-%m', time.gmtime())} "
-        "identity:3:jwt10:https://op5:alice: 1 of 9 used",
-        "concurrency · route:orders ANY /a: identity:3:jwt10:https://op3:bob: 2 of 2 used",
-        "concurrency · route:orders ANY /a: identity:3:jwt10:https://op5:alice: 1 of 2 used",
+        "window (rate_limit) · api:orders: bob (jwt of https://op): 3 of 5 used",
+        "window (rate_limit) · api:orders: alice (jwt of https://op): 1 of 5 used",
+        f"quota · api:orders: {month} bob (jwt of https://op): 3 of 9 used",
+        f"quota · api:orders: {month} alice (jwt of https://op): 1 of 9 used",
+        "concurrency · route:orders ANY /a: bob (jwt of https://op): 2 of 2 used",
+        "concurrency · route:orders ANY /a: alice (jwt of https://op): 1 of 2 used",
     ]
     assert len(operator.run("counters", "--policy", "window").out.splitlines()) == 2
     assert len(operator.run("counters", "--policy", "rate_limit").out.splitlines()) == 3
@@ -124,7 +123,7 @@ def test_counters_in_a_workers_memory_cannot_be_seen(
 def test_the_page_shows_limits_with_their_counters(client: Client) -> None:
     shown = page(client)
     for text in (
-        "identity:3:jwt10:https://op3:bob",
+        "bob (jwt of https://op)",
         "3 of 5",
         "4 of 50",
         "3 of 9",
@@ -194,6 +193,15 @@ def test_without_a_limit_the_page_says_how_to_get_one(operator: Operator) -> Non
     client = Client()
     client.login(username="ada", password=PASSWORD)
     assert "attach a" in page(client)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (0.2, "1 s"), (59, "59 s"), (60, "1 min"), (3599, "59 min 59 s"),
+     (3605, "1 h"), (90_061, "1 d 1 h"), (2_678_400, "31 d")],
+)  # fmt: skip
+def test_a_wait_is_told_in_its_two_largest_units(seconds: float, text: str) -> None:
+    assert Counter(None, "k", 1, seconds).wait == text
 
 
 def test_more_than_fit_on_a_page_are_said(

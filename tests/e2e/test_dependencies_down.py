@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from gatewaysite.metrics import collect
 from tests.e2e.conftest import Start
 from tests.e2e.documents import api, bearer, protected, standard
 from tests.e2e.gateway import Gateway
@@ -36,6 +37,9 @@ def redis() -> Iterator[Redis]:
     server.stop()
 
 
+OTHERS = {"quota": {"per": "month"}, "concurrency": {}}
+
+
 def _limited(on_failure: str) -> dict[str, object]:
     return {"rate_limit": {"limit": 100000, "per": 60, "by": "route", "on_failure": on_failure}}
 
@@ -47,6 +51,9 @@ def gateway(
     document = standard(provider, upstream)
     for choice in ("deny", "local", "allow"):
         document["apis"].append(protected(choice, upstream.url, _limited(choice)))
+        for kind, options in OTHERS.items():
+            limit = {kind: {"limit": 2, "by": "route", "on_failure": choice, **options}}
+            document["apis"].append(protected(f"{kind}-{choice}", upstream.url, limit))
     return start(
         document,
         {
@@ -81,6 +88,14 @@ def test_F1_without_the_database_traffic_goes_on_and_a_new_worker_serves_the_las
     until(lambda: gateway.call("GET", "/after/id/1").status == 200, 15, "the change")
 
 
+def _outages_are_shown(gateway: Gateway) -> None:
+    """Each limit's, by what it declares, in the counters that the console sums up."""
+    kinds = ("rate_limit", *OTHERS)
+    expected = {(kind, choice) for kind in kinds for choice in ("deny", "local", "allow")}
+    folder = gateway.folder / "data"
+    until(lambda: set(collect(folder).outages) == expected, 10, "the outages in the counters")
+
+
 def test_F2_without_the_counters_each_route_does_as_it_declares(
     gateway: Gateway, provider: Provider, redis: Redis
 ) -> None:
@@ -96,6 +111,12 @@ def test_F2_without_the_counters_each_route_does_as_it_declares(
         assert denied.get("retry-after")
         for choice in ("local", "allow", "orders"):
             assert gateway.call("GET", f"/{choice}/id/1", fields).status == 200
+        for kind in OTHERS:
+            denied = gateway.call("GET", f"/{kind}-deny/id/1", fields)
+            assert (denied.status, denied.code) == (503, "state_unavailable")
+            for choice in ("local", "allow"):
+                assert gateway.call("GET", f"/{kind}-{choice}/id/1", fields).status == 200
+        _outages_are_shown(gateway)
         load.await_answers(200)
         redis.start()
         until(lambda: gateway.call("GET", "/deny/id/1", fields).status == 200, 10, "the recovery")

@@ -281,13 +281,20 @@ def test_F5_a_secret_that_no_key_opens_refuses_its_routes_alone(
 def test_the_thread_follows_and_ends(apply: Apply, tmp_path: Path, transactional_db: None) -> None:
     """Through the real thread and event loop, with a database file that threads can share."""
     worker = Worker(tmp_path)
+    kept: list[bool] = []
+    world = worker.world
+    follower = Follower(
+        world, worker.last_good, lambda: kept.append(world.live.current() is not None)
+    )
 
     async def life() -> None:
-        await worker.follower.start()
-        await worker.follower.stop()
+        await follower.start()
+        await follower.stop()
 
     asyncio.run(life())
-    assert worker.world.live.current() is not None
+    assert world.live.current() is not None
+    assert kept[0] is False  # what quotas need is there before the first table is
+    assert kept[-1] is True
 
 
 def test_stored_keys_are_taken_up_when_their_generation_rises(worker: Worker, apply: Apply) -> None:

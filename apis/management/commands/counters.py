@@ -54,4 +54,4 @@ class Command(BaseCommand):
     def _list(self, limiting: Limiting, text: str, url: str) -> None:
         for counter in counters(open_backend(url), limiting, text):
             used = f"{counter.used} of {limiting.policy.most} used"
-            self.stdout.write(f"{limiting}: {counter.who}: {used}, {counter.resets_in:.0f} s")
+            self.stdout.write(f"{limiting}: {counter.who}: {used}, all back in {counter.wait}")
