@@ -114,7 +114,9 @@ def counters(
     seen = asyncio.run(_look(limiting.policy, found))
     return sorted(
         (
-            Counter(limiting, key, limiting.policy.most - allowance.remaining, allowance.reset_after)
+            Counter(
+                limiting, key, limiting.policy.most - allowance.remaining, allowance.reset_after
+            )
             for key, allowance in zip(found, seen, strict=True)
         ),
         key=lambda counter: (-counter.used, counter.key),

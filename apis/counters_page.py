@@ -1,11 +1,12 @@
 """The console's page of counters: what limits have counted, searched, and reset."""
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError
@@ -35,7 +36,7 @@ class Shown(NamedTuple):
 @require_http_methods(["GET", "HEAD", "POST"])
 def counters_page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
     """Shows counters; a POST resets one (``key``) or all of a limit (``prefix``)."""
-    user: Any = request.user
+    user = cast(User, request.user)  # the admin site let nobody else in
     if not user.has_perm("apis.view_attachedpolicy"):
         raise PermissionDenied
     try:
@@ -46,7 +47,7 @@ def counters_page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse
     if request.method == "POST":
         if not user.has_perm("apis.change_attachedpolicy"):
             raise PermissionDenied
-        _reset(request, known)
+        _reset(request, user, known)
         query = {name: request.POST.get(name, "") for name in ("q", "limit")}
         return HttpResponseRedirect(f"{reverse('admin:counters')}?{urlencode(query)}")
     text, chosen = request.GET.get("q", ""), request.GET.get("limit", "")
@@ -83,7 +84,7 @@ def _shown(limiting: Limiting, text: str) -> Shown:
     return Shown(limiting, found[:MOST], len(found) > MOST)
 
 
-def _reset(request: HttpRequest, known: list[Limiting]) -> None:
+def _reset(request: HttpRequest, user: User, known: list[Limiting]) -> None:
     """Reset what the form names, if it is a limit's: other entries of shared state are none."""
     key, prefix = request.POST.get("key", ""), request.POST.get("prefix", "")
     named = key or prefix
@@ -99,7 +100,7 @@ def _reset(request: HttpRequest, known: list[Limiting]) -> None:
         return
     what = "1 counter" if count == 1 else f"{count} counters"
     LogEntry.objects.create(
-        user_id=request.user.pk,
+        user=user,
         content_type=ContentType.objects.get_for_model(AttachedPolicy),
         object_repr=str(limiting)[:200],
         action_flag=CHANGE,

@@ -197,11 +197,12 @@ class Services:
 
     ``local`` is state of this process alone, for what goes on counting when ``state`` cannot
     answer; ``on_outage`` is told of each call that was decided without it, with the policy's
-    name and its ``on_failure``. ``scope`` and ``name`` say which policy is asking, so that two policies never share
-    an entry by accident: the compiler replaces them for each attached policy
-    (``dataclasses.replace``). ``scope`` is the place it is attached to: ``global``,
-    ``api:orders`` or ``route:orders GET /items/{id}``; ``name`` is its ``name:`` in the
-    configuration, empty when it has none.
+    name and its ``on_failure``. ``ledger`` is where what must outlive shared state is written.
+    ``scope`` and ``name`` say which policy is asking, so that two policies never share an entry
+    by accident: the compiler replaces them for each attached policy (``dataclasses.replace``).
+    ``scope`` is the place it is attached to: ``global``, ``api:orders`` or
+    ``route:orders GET /items/{id}``; ``name`` is its ``name:`` in the configuration, empty when
+    it has none.
     """
 
     state: State

@@ -238,9 +238,7 @@ def _apply(sql: sqlite3.Connection, operation: Operation, now: int) -> Result:
             return _changed(sql, _DELETE, (key, now))
 
 
-def _count(
-    sql: sqlite3.Connection, key: str, window: Window, cost: int, now: int
-) -> Allowance:
+def _count(sql: sqlite3.Connection, key: str, window: Window, cost: int, now: int) -> Allowance:
     row = sql.execute(_READ_WITH_END, (key, now)).fetchone()
     known = row is not None and isinstance(row[0], int)
     used, end = row if known else (0, _end(window.per, now))

@@ -9,8 +9,9 @@ Whole numbers, because the same sums are made by Redis in Lua (whose doubles are
 2**53) and because rounding must never add up to more than the limit: the interval is rounded
 up, so a rate that does not divide a tick admits less, by at most 1 % up to 160,000 a second,
 which is more than any of the stores can count. Ticks are counted from 2024, so that they stay
-below 2**53 until 2041 (after that, Lua rounds to the next tick). A TAT further ahead than a full bucket comes from a clock that was set back or from an
-earlier configuration; it counts as a full bucket, so nobody waits longer than that.
+below 2**53 until 2041 (after that, Lua rounds to the next tick). A TAT further ahead than a
+full bucket comes from a clock that was set back or from an earlier configuration; it counts as
+a full bucket, so nobody waits longer than that.
 
 Source: ITU-T I.371 (2004), annex A; the virtual scheduling form.
 """

@@ -183,6 +183,14 @@ class Backend(Protocol):
         """
         ...
 
+    def keys(self, prefix: str) -> Iterator[str]:
+        """The keys of living entries that begin with ``prefix``, in no order, each once.
+
+        For people who look: it is not atomic, and reads as much as there is. Raises
+        ``StateUnavailable``.
+        """
+        ...
+
 
 def as_number(value: int | str | bytes) -> int:
     """A counter's number; what is no number counts as 0 (rule 2)."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -70,11 +69,11 @@ def used(operator: Operator, url: str) -> list[Limit]:
 
 
 @pytest.fixture
-def client(used: list[Limit]) -> Iterator[Client]:
+def client(used: list[Limit]) -> Client:
     User.objects.create_superuser("ada", "", PASSWORD)
     client = Client()
     client.login(username="ada", password=PASSWORD)
-    yield client
+    return client
 
 
 def page(client: Client, **query: str) -> str:
@@ -97,14 +96,18 @@ def test_the_command_lists_what_is_used(operator: Operator, used: list[Limit]) -
     ]
     assert len(operator.run("counters", "--policy", "window").out.splitlines()) == 2
     assert len(operator.run("counters", "--policy", "rate_limit").out.splitlines()) == 3
-    assert len(operator.run("counters", "--at", "api:orders", "--who", "alice").out.split("\n")) == 3
+    assert (
+        len(operator.run("counters", "--at", "api:orders", "--who", "alice").out.split("\n")) == 3
+    )
 
 
 def test_the_command_resets_what_it_is_told(operator: Operator, used: list[Limit]) -> None:
     refused = operator.run("counters", "--reset")
     assert refused.status != 0
     assert "--all" in refused.err
-    assert operator.run("counters", "--reset", "--policy", "quota", "--who", "bob").out == "1 reset\n"
+    assert (
+        operator.run("counters", "--reset", "--policy", "quota", "--who", "bob").out == "1 reset\n"
+    )
     left = operator.run("counters", "--policy", "quota").out
     assert "bob" not in left
     assert "alice" in left
@@ -150,9 +153,7 @@ def test_one_counter_is_reset_and_its_place_in_the_database_too(
     assert quota in LogEntry.objects.get().change_message
 
 
-def test_all_counters_of_a_limit_are_reset_and_no_others(
-    client: Client, used: list[Limit]
-) -> None:
+def test_all_counters_of_a_limit_are_reset_and_no_others(client: Client, used: list[Limit]) -> None:
     client.post(reverse("admin:counters"), {"prefix": used[1].prefix})
     shown = page(client)
     assert "3 of 5 " not in shown

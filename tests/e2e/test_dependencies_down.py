@@ -27,16 +27,6 @@ def postgres() -> Iterator[Postgres]:
     server.stop()
 
 
-@pytest.fixture(scope="module")
-def redis() -> Iterator[Redis]:
-    try:
-        server = Redis()
-    except Absent as reason:
-        pytest.skip(str(reason))
-    yield server
-    server.stop()
-
-
 OTHERS = {"quota": {"per": "month"}, "concurrency": {}}
 
 
@@ -46,7 +36,7 @@ def _limited(on_failure: str) -> dict[str, object]:
 
 @pytest.fixture(scope="module")
 def gateway(
-    start: Start, provider: Provider, upstream: Upstream, postgres: Postgres, redis: Redis
+    start: Start, provider: Provider, upstream: Upstream, postgres: Postgres, own_redis: Redis
 ) -> Gateway:
     document = standard(provider, upstream)
     for choice in ("deny", "local", "allow"):
@@ -58,7 +48,7 @@ def gateway(
         document,
         {
             "GATEHOUSE_DATABASE_URL": postgres.database(),
-            "GATEHOUSE_STATE_URL": redis.database(),
+            "GATEHOUSE_STATE_URL": own_redis.database(),
         },
     )
 
@@ -97,15 +87,15 @@ def _outages_are_shown(gateway: Gateway) -> None:
 
 
 def test_F2_without_the_counters_each_route_does_as_it_declares(
-    gateway: Gateway, provider: Provider, redis: Redis
+    gateway: Gateway, provider: Provider, own_redis: Redis
 ) -> None:
     fields = bearer(provider.token())
     for choice in ("deny", "local", "allow", "orders"):
         assert gateway.call("GET", f"/{choice}/id/1", fields).status == 200
     with Load(gateway.address, [provider.token()], 4) as load:
         load.await_answers(50)
-        redis.process.process.kill()
-        redis.process.wait(10)
+        own_redis.process.process.kill()
+        own_redis.process.wait(10)
         denied = gateway.call("GET", "/deny/id/1", fields)
         assert (denied.status, denied.code) == (503, "state_unavailable")
         assert denied.get("retry-after")
@@ -118,7 +108,7 @@ def test_F2_without_the_counters_each_route_does_as_it_declares(
                 assert gateway.call("GET", f"/{kind}-{choice}/id/1", fields).status == 200
         _outages_are_shown(gateway)
         load.await_answers(200)
-        redis.start()
+        own_redis.start()
         until(lambda: gateway.call("GET", "/deny/id/1", fields).status == 200, 10, "the recovery")
         load.await_answers(50)
     assert load.totals.spotless(), load.totals

@@ -1,7 +1,6 @@
 """``quota`` as a client meets it: used up, told, and remembered by whatever is started anew."""
 
 import signal
-from collections.abc import Iterator
 
 import http_sf
 import pytest
@@ -11,21 +10,10 @@ from tests.e2e.documents import api, bearer, document, protected
 from tests.e2e.gateway import Gateway
 from tests.e2e.mint import Mint
 from tests.e2e.provider import Provider
-from tests.e2e.servers import Absent, Postgres, Redis, until
+from tests.e2e.servers import Postgres, Redis, until
 from tests.e2e.upstream import Upstream
 
 pytestmark = pytest.mark.e2e
-
-
-@pytest.fixture(scope="module")
-def redis() -> Iterator[Redis]:
-    """One of its own, which keeps nothing: it is killed."""
-    try:
-        server = Redis()
-    except Absent as reason:
-        pytest.skip(str(reason))
-    yield server
-    server.stop()
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres-redis"])
@@ -35,7 +23,7 @@ def gateway(
     environ = {}
     if request.param == "postgres-redis":
         postgres: Postgres = request.getfixturevalue("postgres_server")
-        redis: Redis = request.getfixturevalue("redis")
+        redis: Redis = request.getfixturevalue("own_redis")
         environ = {
             "GATEHOUSE_DATABASE_URL": postgres.database(),
             "GATEHOUSE_STATE_URL": redis.database(),
@@ -92,7 +80,7 @@ def test_a_quota_survives_the_end_of_the_gateway_and_of_its_shared_state(
     gateway.signal(signal.SIGTERM)
     assert gateway.process.wait(30) == 0
     if "GATEHOUSE_STATE_URL" in gateway.environ:
-        redis: Redis = request.getfixturevalue("redis")
+        redis: Redis = request.getfixturevalue("own_redis")
         redis.process.process.kill()
         redis.process.wait(10)
         redis.start()
@@ -107,16 +95,16 @@ def test_a_quota_survives_the_end_of_the_gateway_and_of_its_shared_state(
 
 @pytest.mark.parametrize("gateway", ["postgres-redis"], indirect=True)
 def test_a_quota_survives_a_redis_that_is_killed_under_running_workers(
-    gateway: Gateway, mint: Mint, redis: Redis
+    gateway: Gateway, mint: Mint, own_redis: Redis
 ) -> None:
     token = mint.token(sub="kept")
     assert calls(gateway, token, 3) == [200] * 3
     until(lambda: _written(gateway, "kept") == 3, 10, "what was used, in the database")
-    redis.process.process.kill()
-    redis.process.wait(10)
+    own_redis.process.process.kill()
+    own_redis.process.wait(10)
     down = gateway.call("GET", "/orders/id/1", bearer(token))
     assert (down.status, down.code) == (503, "state_unavailable")
-    redis.start()
+    own_redis.start()
     statuses: list[int] = []
 
     def used_up() -> bool:

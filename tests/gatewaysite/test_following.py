@@ -4,8 +4,7 @@ import asyncio
 import io
 import json
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from django.conf import settings
 from django.core.management import call_command
-from django.db import OperationalError, connection
 from jwt.algorithms import ECAlgorithm
 
 from apis.models import Api, AttachedPolicy, Upstream
@@ -28,6 +26,7 @@ from oidc_clients.stored_keys import store_keys
 from policies.models import Generation
 from policies.secrets import Secret
 from policies.stores.memory import MemoryState
+from tests.databases import database_down
 
 CONFIG = """
 format: 1
@@ -80,15 +79,6 @@ def apply(db: None, tmp_path: Path) -> Callable[[str], None]:
         call_command("apply_config", str(path), stdout=io.StringIO())
 
     return command
-
-
-@contextmanager
-def database_down() -> Iterator[None]:
-    def refuse(*_: Any) -> Any:
-        raise OperationalError("the server is gone")
-
-    with connection.execute_wrapper(refuse):
-        yield
 
 
 Apply = Callable[[str], None]

@@ -2,12 +2,11 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import connection
 
 from policies import ledger as module
 from policies.core.errors import StateUnavailable
@@ -17,6 +16,7 @@ from policies.models import QuotaUsage
 from policies.stores.memory import MemoryBackend
 from policies.stores.operations import Count, Raise, Read
 from policies.tasks import purge_quotas
+from tests.databases import database_down
 
 pytestmark = pytest.mark.django_db
 
@@ -37,15 +37,6 @@ class Store(MemoryBackend):
 @pytest.fixture
 def make_store(clock: Any) -> Callable[[], Store]:
     return lambda: Store(clock)
-
-
-@contextmanager
-def database_down() -> Iterator[None]:
-    def refuse(*_: Any) -> Any:
-        raise OperationalError("the server is gone")
-
-    with connection.execute_wrapper(refuse):
-        yield
 
 
 @pytest.fixture(autouse=True)

@@ -117,4 +117,3 @@ def test_R6_failing_is_never_silent(
     assert len(said) == 2
     assert f"cannot be reached, on_failure: {on_failure}" in said[0]
     assert "is back" in said[1]
-
