@@ -1,6 +1,7 @@
 """Counters of limits, at the command line and in the console: seen, searched, reset."""
 
 import asyncio
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -161,10 +162,14 @@ def test_all_counters_of_a_limit_are_reset_and_no_others(client: Client, used: l
     assert "3 of 9" in shown
 
 
-def test_nothing_else_of_shared_state_can_be_reset_here(client: Client, url: str) -> None:
+def test_nothing_else_of_shared_state_can_be_reset_here(
+    client: Client, url: str, used: list[Limit]
+) -> None:
     backend = open_backend(url)
     backend.execute([Publish("session x", b"1", 60), Publish("nonce y", b"1", 60)])
-    for form in ({"key": "session x"}, {"prefix": "nonce "}, {"prefix": "rate_limit "}, {}):
+    longer = used[0].prefix + "ip"
+    forms = [{"key": "session x"}, *({"prefix": p} for p in ("nonce ", "rate_limit ", longer)), {}]
+    for form in forms:
         answer = client.post(reverse("admin:counters"), form, follow=True)
         assert "Not done" in answer.content.decode()
     assert backend.execute([Read("session x"), Read("nonce y")]) == [b"1", b"1"]
@@ -194,6 +199,14 @@ def test_without_a_limit_the_page_says_how_to_get_one(operator: Operator) -> Non
     client = Client()
     client.login(username="ada", password=PASSWORD)
     assert "attach a" in page(client)
+
+
+def test_looking_again_starts_no_further_thread(client: Client) -> None:
+    page(client)
+    before = threading.active_count()
+    for _ in range(3):
+        page(client)
+    assert threading.active_count() == before
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,21 @@ def test_what_a_counter_needs_must_be_there(backend: Backend) -> None:
     assert backend.execute([needing, needing])[1].remaining == 1
 
 
+@pytest.mark.parametrize("limit", [3, 100])
+def test_what_a_sliding_window_answers_is_what_it_keeps(backend: Backend, limit: int) -> None:
+    """Also while what it admitted earlier is leaving it, one call after the other."""
+    window, cost = Window(limit, per=0.05), limit // 3
+    answers = []
+
+    def played() -> bool:
+        taken, seen = backend.execute([Slide("k", window, cost), Slide("k", window, 0)])
+        assert seen.remaining == taken.remaining
+        answers.append(taken.allowed)
+        return answers.count(True) > 30 and False in answers
+
+    eventually(played)
+
+
 def test_a_sliding_window_of_a_high_limit_stays_small(backend: Backend) -> None:
     window = Window(limit=100_000, per=60)
     taken = backend.execute([Slide("k", window)] * 500)

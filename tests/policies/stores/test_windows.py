@@ -16,6 +16,7 @@ calls = st.lists(st.tuples(gaps, st.integers(0, 60)), max_size=60)
 
 @given(sliding, calls)
 @example(Window(65, 1), [(0, 60), (999_999, 60), (1, 60), (15_625, 60)])
+@example(Window(65, 1), [(15_624, 60), (984_376, 60)])
 def test_R1_no_stretch_of_a_sliding_window_has_more_than_the_limit(
     window: Window, asked: list[tuple[int, int]]
 ) -> None:
