@@ -2,24 +2,38 @@
 
 from policies.core.policy import Policy
 from policies.kinds.body_limit import BodyLimit
+from policies.kinds.clients import Clients
 from policies.kinds.concurrency import Concurrency
+from policies.kinds.cors import Cors
 from policies.kinds.forward_identity import ForwardIdentity
+from policies.kinds.https_only import HttpsOnly
+from policies.kinds.ip_filter import IpFilter
+from policies.kinds.json_limits import JsonLimits
 from policies.kinds.jwt import Jwt
 from policies.kinds.public import Public
 from policies.kinds.quota import Quota
 from policies.kinds.rate_limit import RateLimit
+from policies.kinds.request_headers import RequestHeaders
+from policies.kinds.response_headers import ResponseHeaders
 from policies.kinds.security_headers import SecurityHeaders
 
 KINDS: dict[str, type[Policy]] = {
     kind.kind: kind
     for kind in (
         BodyLimit,
+        Clients,
         Concurrency,
+        Cors,
         ForwardIdentity,
+        HttpsOnly,
+        IpFilter,
+        JsonLimits,
         Jwt,
         Public,
         Quota,
         RateLimit,
+        RequestHeaders,
+        ResponseHeaders,
         SecurityHeaders,
     )
 }

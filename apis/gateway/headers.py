@@ -11,32 +11,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from policies.core.values import Field, Headers
+from policies.http.fields import HOP_BY_HOP, RESERVED
 
 Networks = Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]
-
-# Meant for one connection (RFC 9110 7.6.1), or made anew by whoever frames the message.
-HOP_BY_HOP = frozenset(
-    (
-        b"connection", b"keep-alive", b"proxy-connection", b"proxy-authenticate",
-        b"proxy-authorization", b"proxy-authentication-info", b"te", b"trailer",
-        b"transfer-encoding", b"upgrade", b"content-length", b"http2-settings",
-    )
-)  # fmt: skip
-
-# Only the gateway may say these to an upstream: addresses, identities, rewritten targets.
-RESERVED = frozenset(
-    (
-        b"forwarded", b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host",
-        b"x-forwarded-port", b"x-forwarded-prefix", b"x-forwarded-server", b"x-forwarded-uri",
-        b"x-forwarded-method", b"x-forwarded-scheme", b"x-forwarded-ssl", b"x-forwarded-by",
-        b"x-forwarded-user", b"x-forwarded-client-cert", b"x-forwarded-path",
-        b"x-real-ip", b"x-client-ip", b"x-cluster-client-ip", b"true-client-ip",
-        b"x-request-id", b"client-cert", b"client-cert-chain",
-        b"x-original-url", b"x-original-uri", b"x-original-host", b"x-rewrite-url",
-        b"x-http-method-override", b"x-http-method", b"x-method-override",
-        b"x-remote-user", b"remote-user", b"proxy",
-    )
-)  # fmt: skip
 
 _REQUEST_DROPPED = HOP_BY_HOP | RESERVED | {b"host", b"expect"}
 _RESPONSE_DROPPED = HOP_BY_HOP | {b"server", b"x-powered-by", b"x-request-id"}
@@ -66,11 +43,16 @@ def forward_lines(headers: Headers, dropped: frozenset[bytes]) -> list[bytes]:
 
 def answer_fields(fields: list[Field]) -> list[Field]:
     """An upstream's lines that go to the client."""
-    for name, value in fields:
-        if name == b"connection" and value.lower() not in (b"keep-alive", b"close"):
-            named = _tokens([v for n, v in fields if n == b"connection"])
-            return [f for f in fields if f[0] not in _RESPONSE_DROPPED and f[0] not in named]
-    return [field for field in fields if field[0] not in _RESPONSE_DROPPED]
+    index = dict(fields)
+    if len(index) == len(fields) and index.get(b"connection", b"close") in (
+        b"close",
+        b"keep-alive",
+    ):
+        for name in _RESPONSE_DROPPED & index.keys():
+            del index[name]
+        return list(index.items())
+    named = _tokens([value for name, value in fields if name == b"connection"])
+    return [f for f in fields if f[0] not in _RESPONSE_DROPPED and f[0] not in named]
 
 
 def _tokens(values: list[bytes]) -> frozenset[bytes]:
