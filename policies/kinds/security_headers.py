@@ -27,6 +27,7 @@ _ALWAYS: tuple[Field, ...] = (
 )
 _HSTS: Field = (b"strict-transport-security", b"max-age=31536000")
 _SECURE = (*_ALWAYS, _HSTS)
+_NAMES = frozenset(name for name, _ in _SECURE)
 
 
 class SecurityHeaders(Policy):
@@ -37,7 +38,10 @@ class SecurityHeaders(Policy):
     summary = "Adds the security headers of the OWASP REST set to every answer."
 
     def edit(self, call: Call, status: int, fields: list[Field]) -> list[Field]:
-        present = {name for name, _ in fields}
+        present = dict(fields)
         wanted = _SECURE if call.request.secure else _ALWAYS
-        fields.extend(field for field in wanted if field[0] not in present)
+        if _NAMES.isdisjoint(present):  # as most upstreams leave it
+            fields += wanted
+        else:
+            fields += [field for field in wanted if field[0] not in present]
         return fields

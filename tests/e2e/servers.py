@@ -53,7 +53,7 @@ class Redis:
         self.start()
 
     def database(self) -> str:
-        """The URL of a database that nobody else was given, with a busy test machine's time-outs."""
+        """The URL of a database that nobody else was given, with time for a busy machine."""
         self._given += 1
         number = self._given % _DATABASES
         return f"redis://127.0.0.1:{self.port}/{number}?socket_timeout=5&socket_connect_timeout=5"
