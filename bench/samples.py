@@ -217,6 +217,9 @@ def _bearing(world: World) -> Call:
 SAMPLES: dict[str, Sample] = {
     "body_limit": Sample("a declared length", call=World.upload, body=ORDER),
     "clients": Sample("one of 3 clients", {"allow": ["client-1", "client-2", "client-3"]}),
+    "concurrency": Sample(
+        "by identity, slots in memory, with the return of the slot", {"limit": 1_000_000}
+    ),
     "cors": Sample("a call of an allowed origin", {"origins": ["https://app.example.com"]}),
     "forward_identity": Sample(
         "two claims", {"headers": {"X-Subject": "sub", "X-Client": "client"}}
@@ -234,6 +237,9 @@ SAMPLES: dict[str, Sample] = {
         f"path, query, Accept and a body of {len(ORDER)} bytes", call=World.upload, body=ORDER
     ),
     "public": Sample("nobody is asked"),
+    "quota": Sample(
+        "by identity, a month, counters in memory", {"limit": 1_000_000_000_000, "per": "month"}
+    ),
     "rate_limit": Sample(
         "by identity, counters in memory", {"limit": 1_000_000_000, "per": 1, "by": "identity"}
     ),

@@ -78,9 +78,11 @@ def test_every_kind_draws_a_form_whose_fields_explain_themselves(kind: type[Poli
 def test_a_form_sent_as_it_opens_means_the_defaults(kind: type[Policy]) -> None:
     needed = {
         "client_credentials": {"provider": "acme"},
+        "concurrency": {"limit": "1"},
         "cors": {"origins": "*"},
         "introspection": {"provider": "acme"},
         "jwt": {"providers": "acme"},
+        "quota": {"limit": "1", "per": "day"},
         "rate_limit": {"limit": "1", "per": "1"},
         "token_exchange": {"provider": "acme"},
     }
@@ -100,9 +102,11 @@ def test_a_form_sent_as_it_opens_means_the_defaults(kind: type[Policy]) -> None:
     assert sent.is_valid(), sent.errors
     plain = {
         "client_credentials": {"provider": "acme"},
+        "concurrency": {"limit": 1},
         "cors": {"origins": ["*"]},
         "introspection": {"provider": "acme"},
         "jwt": {"providers": ["acme"]},
+        "quota": {"limit": 1, "per": "day"},
         "rate_limit": {"limit": 1, "per": 1},
         "token_exchange": {"provider": "acme"},
     }
