@@ -85,13 +85,21 @@ async def explain(gateway: Gateway, asked: Asked) -> list[str]:
     call = Call(request, route.name, gateway.clock())
     verdicts = await route.chain.explain(call)
     lines += [_verdict(verdict) for verdict in verdicts]
-    last = verdicts[-1] if verdicts else None
-    if last is not None and last.mode == "enforce" and not isinstance(last.decision, Pass):
-        return [*lines, *_answered(last.decision)]
+    ending = _ending(verdicts)
+    if ending is not None:
+        return [*lines, *_answered(ending)]
     if has_looped(gateway, request):
         return [*lines, *_refused(LOOP)]
-    objection = _watched(route.chain, call, asked.body)
-    return [*lines, *(_refused(objection) if objection else _sent(gateway, call, route))]
+    if request.body_length != 0:
+        objection = _watched(route.chain, call, asked.body)
+        if objection is not None:
+            return [*lines, *_refused(objection)]
+        verdicts = await route.chain.explain_body(call, asked.body)
+        lines += [_verdict(verdict) for verdict in verdicts]
+        ending = _ending(verdicts)
+        if ending is not None:
+            return [*lines, *_answered(ending)]
+    return [*lines, *_sent(gateway, call, route)]
 
 
 class _Reader:
@@ -136,6 +144,14 @@ def _watched(chain: Chain, call: Call, body: bytes) -> Deny | None:
         if denied is not None:
             return denied
     return None
+
+
+def _ending(verdicts: list[Verdict]) -> Deny | Answer | None:
+    """The decision with which the last of the verdicts ends the call."""
+    if not verdicts or verdicts[-1].mode != "enforce":
+        return None
+    decision = verdicts[-1].decision
+    return None if isinstance(decision, Pass) else decision
 
 
 def _verdict(verdict: Verdict) -> str:

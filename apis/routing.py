@@ -101,6 +101,7 @@ class Route:
     strip_fields: frozenset[bytes] = frozenset()  # configured names of request lines not forwarded
     strip_cookies: frozenset[str] = frozenset()
     refusal: Deny | None = None
+    preflight: bool = False  # a CORS preflight for it is its own to answer
     internal: bool = False  # one of Gatehouse's own endpoints, reached through a private listener
 
     def upstream_path(self, path: str) -> str:
@@ -212,12 +213,14 @@ class RoutingTable:
         """
         self.generation = generation
         self.routes: list[Route] = []
+        self.preflights = False  # some route answers CORS preflights
         self._served: set[str] = set()
         self._exact: dict[str, dict[str, _Tree]] = {}
         self._suffix: list[tuple[str, dict[str, _Tree]]] = []
         suffixes: dict[str, dict[str, _Tree]] = {}
         for hosts, route in routes:
             self.routes.append(route)
+            self.preflights = self.preflights or route.preflight
             if not route.internal:
                 self._served.update(hosts)
             for host in hosts:

@@ -167,7 +167,12 @@ class _CompiledApi:
         if not problem:
             try:
                 chain = compile_chain(draft.attached, self._build.compiler.on_report)
-                return replace(route, chain=chain, carrier=self._carrier)
+                return replace(
+                    route,
+                    chain=chain,
+                    carrier=self._carrier,
+                    preflight=chain.answers_preflight,
+                )
             except ValueError as error:
                 problem = _reason(error)
         path = f"{self._place}.routes[{number}]" if config.routes else self._place

@@ -16,15 +16,15 @@ from typing import NamedTuple, cast
 from apis.gateway import headers
 from apis.gateway.balance import Upstream
 from apis.gateway.exchange import Body, BodyRefused, ClientGone, Exchange
+from apis.gateway.held import HeldBody, WatchedBody, hold_answer, hold_body
 from apis.gateway.limits import DEFAULT_LIMITS, Limits
 from apis.gateway.observe import Observer
 from apis.gateway.render import render
 from apis.gateway.tunnel import carry_tunnel
 from apis.gateway.upstream import UpstreamError, UpstreamRequest, UpstreamResponse
 from apis.live import Live
-from apis.routing import NotMatched, Route
+from apis.routing import NotMatched, Route, RoutingTable
 from policies.core.chain import Chain
-from policies.core.policy import BodyWatch
 from policies.core.values import PASS, Answer, Call, Decision, Deny, Field, Request
 
 logger = logging.getLogger(__name__)
@@ -96,6 +96,15 @@ async def handle(gateway: Gateway, exchange: Exchange) -> None:
         outcome = _refuse(exchange, call, _FAILED)
     finally:
         gateway.observer.record(call, outcome.status, outcome.code, monotonic() - began)
+        for end in call.ending:
+            _call_at_end(end, call)
+
+
+def _call_at_end(end: Callable[[], None], call: Call) -> None:
+    try:
+        end()
+    except Exception:  # the answer has left; the others that wait for the end still learn of it
+        logger.exception("request %s on %r: ending it failed", call.request.id, call.route)
 
 
 async def _serve(gateway: Gateway, exchange: Exchange, call: Call) -> Outcome:
@@ -115,21 +124,25 @@ async def _serve(gateway: Gateway, exchange: Exchange, call: Call) -> Outcome:
         return _settle(exchange, call, decision, chain)
     if has_looped(gateway, request):
         return _refuse(exchange, call, LOOP, chain)
-    body = exchange.body if request.body_length != 0 else None
-    if body is not None and (watches := chain.watch(call)):
-        body = _WatchedBody(body, watches)
-    outgoing = upstream_request(gateway, call, route)
+    body: Body | None = exchange.body if request.body_length != 0 else None
     try:
+        if body is not None and chain.reads_body:
+            examined = await _examined(chain, call, body)
+            if isinstance(examined, Deny | Answer):
+                return _settle(exchange, call, examined, chain)
+            body = examined
+        outgoing = upstream_request(gateway, call, route)
         response = await cast(Upstream, route.carrier).send(outgoing, body, exchange.inform)
     except BodyRefused as refused:
         return _refuse(exchange, call, refused.deny, chain)
     except UpstreamError as error:
-        logger.info("request %s on %r: %s: %s", request.id, route.name, error.code, error)
-        return _refuse(exchange, call, Deny(error.code, _UPSTREAM_DETAIL[error.code]), chain)
+        return _broken(exchange, call, error, chain)
     try:
         fields = chain.edit(call, response.status, headers.answer_fields(response.fields))
         fields += call.response_fields
         fields.append((b"x-request-id", request.id.encode()))
+        if chain.reads_answer and response.status != 101:
+            return await _hold(exchange, call, response, fields, chain)
         if response.content is None:
             return await _stream(exchange, call, response, fields)
         exchange.respond(response.status, fields, response.content, response.length)
@@ -144,8 +157,22 @@ def find_route(gateway: Gateway, request: Request) -> Route | Deny:
     table = gateway.live.table
     if table is None:
         return _NOT_READY
+    if table.preflights and request.method == "OPTIONS":
+        asked_about = _preflighted(table, request)
+        if asked_about is not None:
+            return asked_about
     route = table.match(request.host, request.method, request.path)
     return _unmatched(route) if isinstance(route, NotMatched) else route
+
+
+def _preflighted(table: RoutingTable, request: Request) -> Route | None:
+    """The route that a CORS preflight asks about (Fetch, CORS-preflight request), if it is one
+    and the route answers it."""
+    wanted = request.headers.get(b"access-control-request-method")
+    if wanted is None or b"origin" not in request.headers:
+        return None
+    route = table.match(request.host, wanted.decode("latin-1"), request.path)
+    return route if isinstance(route, Route) and route.preflight else None
 
 
 def standing_refusal(request: Request, route: Route) -> Deny | None:
@@ -161,8 +188,51 @@ def has_looped(gateway: Gateway, request: Request) -> bool:
     return via is not None and gateway.via in via
 
 
+async def _examined(chain: Chain, call: Call, body: Body) -> Body | Deny | Answer:
+    """The body as the upstream gets it, once the policies that must see all of it passed."""
+    watches = chain.watch(call)
+    if watches:
+        body = WatchedBody(body, watches)
+    holders = chain.body_holders(call)
+    if not holders:
+        return body
+    content = await hold_body(body, chain.body_bound)
+    decision = await chain.check_body(call, holders, content)
+    return HeldBody(content) if decision is PASS else cast(Deny | Answer, decision)
+
+
+async def _hold(
+    exchange: Exchange,
+    call: Call,
+    response: UpstreamResponse,
+    fields: list[Field],
+    chain: Chain,
+) -> Outcome:
+    """Send an answer once the policies that must see all of its content passed."""
+    holders = chain.answer_holders(call, response.status, fields)
+    try:
+        bound = max((bound for _, bound in holders), default=0)
+        content, whole = await hold_answer(response, bound)
+    except UpstreamError as error:
+        return _broken(exchange, call, error, chain)
+    deny = chain.check_answer(call, holders, response.status, fields, content if whole else None)
+    if deny is not None:
+        response.abort()
+        return _refuse(exchange, call, deny, chain)
+    if not whole:  # whoever would have refused that is not in force
+        return await _stream(exchange, call, response, fields, content)
+    if holders:
+        fields = chain.seal(call, response.status, fields, content)
+    exchange.respond(response.status, fields, content, response.length)
+    return Outcome(response.status)
+
+
 async def _stream(
-    exchange: Exchange, call: Call, response: UpstreamResponse, fields: list[Field]
+    exchange: Exchange,
+    call: Call,
+    response: UpstreamResponse,
+    fields: list[Field],
+    held: bytes = b"",
 ) -> Outcome:
     """Hand on an answer whose content is still on its way, or a tunnel."""
     status = response.status
@@ -171,6 +241,8 @@ async def _stream(
             await carry_tunnel(exchange, response, fields)
             return Outcome(status)
         exchange.start(status, fields, response.length)
+        if held:
+            await exchange.write(held)
         while chunk := await response.read():
             await exchange.write(chunk)
     except UpstreamError as error:
@@ -223,7 +295,7 @@ def _settle(exchange: Exchange, call: Call, decision: Decision, chain: Chain) ->
             return _refuse(exchange, call, decision, chain)
         case Answer(status, answer, content):
             fields = chain.edit(call, status, list(answer))
-            return _say(exchange, call, Outcome(status), fields, content)
+            return _say(exchange, call, Outcome(status), fields, content, chain)
     raise TypeError("a chain that passed has nothing to settle")
 
 
@@ -232,15 +304,28 @@ def _refuse(exchange: Exchange, call: Call, deny: Deny, chain: Chain | None = No
     status, fields, content = render(deny, call.request.id)
     if chain is not None:
         fields = chain.edit(call, status, fields)
-    return _say(exchange, call, Outcome(status, deny.code), fields, content)
+    return _say(exchange, call, Outcome(status, deny.code), fields, content, chain)
+
+
+def _broken(exchange: Exchange, call: Call, error: UpstreamError, chain: Chain) -> Outcome:
+    """The refusal for what the upstream did; the log alone says what it was."""
+    logger.info("request %s on %r: %s: %s", call.request.id, call.route, error.code, error)
+    return _refuse(exchange, call, Deny(error.code, _UPSTREAM_DETAIL[error.code]), chain)
 
 
 def _say(
-    exchange: Exchange, call: Call, outcome: Outcome, fields: list[Field], content: bytes
+    exchange: Exchange,
+    call: Call,
+    outcome: Outcome,
+    fields: list[Field],
+    content: bytes,
+    chain: Chain | None = None,
 ) -> Outcome:
     """An answer of the gateway's own."""
     fields += call.response_fields
     fields += (date_field(int(call.now)), (b"x-request-id", call.request.id.encode()))
+    if chain is not None and chain.seals:
+        fields = chain.seal(call, outcome.status, fields, content)
     exchange.respond(outcome.status, fields, content, len(content))
     return outcome
 
@@ -266,39 +351,3 @@ def _own_endpoint(gateway: Gateway, exchange: Exchange, call: Call) -> Outcome:
         return _refuse(exchange, call, _NOT_READY)
     fields = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")]
     return _say(exchange, call, Outcome(200), fields, b"ok\n")
-
-
-class _WatchedBody:
-    """A body whose every chunk is shown to the policies that asked, before it is forwarded."""
-
-    def __init__(self, body: Body, watches: list[BodyWatch]) -> None:
-        self._body = body
-        self._watches = watches
-        self.length = body.length
-
-    def complete(self) -> bytes | None:
-        content = self._body.complete()
-        if content is not None:
-            self._show(content)
-            self._end()
-        return content
-
-    async def read(self) -> bytes:
-        chunk = await self._body.read()
-        if chunk:
-            self._show(chunk)
-        else:
-            self._end()
-        return chunk
-
-    def _show(self, chunk: bytes) -> None:
-        for watch in self._watches:
-            deny = watch.feed(chunk)
-            if deny is not None:
-                raise BodyRefused(deny)
-
-    def _end(self) -> None:
-        for watch in self._watches:
-            deny = watch.end()
-            if deny is not None:
-                raise BodyRefused(deny)

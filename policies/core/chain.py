@@ -9,6 +9,7 @@ flat tuples; ``Chain.run`` walks them. The rules:
 3. The first ``Deny`` or ``Answer`` of an enforced policy ends the run.
 4. A policy in report mode runs, is recorded when it would have refused, and never refuses.
 5. Fail closed: an exception leaves ``run``, and what is not a Decision is an exception.
+6. A body or an answer is held only for the policies that ask for it, and never beyond a bound.
 """
 
 import inspect
@@ -23,6 +24,10 @@ from policies.core.values import PASS, Answer, Call, Decision, Deny, Field, Iden
 
 Check = Callable[[Call], Decision | Awaitable[Decision]]
 
+HELD_BODY = 1024 * 1024  # bytes that are held of a body where the route has no limit of its own
+MAX_HELD_BODY = 64 * 1024 * 1024
+
+_TOO_LARGE = Deny("upstream_invalid", "The API server's answer is too large to be examined.")
 _AMBIGUOUS = Deny(
     "credentials_ambiguous",
     "Present exactly one credential: several were found, and none of them was used.",
@@ -85,19 +90,48 @@ class _ReportingWatch:
 class Chain:
     """The compiled policies of one route. Immutable; shared by all calls of the route."""
 
-    __slots__ = ("_editors", "_steps", "_watchers", "on_report")
+    __slots__ = (
+        "_answer_holders",
+        "_body_holders",
+        "_editors",
+        "_sealers",
+        "_steps",
+        "_watchers",
+        "answers_preflight",
+        "body_bound",
+        "on_report",
+        "reads_answer",
+        "reads_body",
+        "seals",
+    )
 
     def __init__(
-        self,
-        steps: tuple[_Step, ...],
-        editors: tuple[Policy, ...],
-        watchers: tuple[Attached, ...],
-        on_report: Callable[[str, Call, Deny], None],
+        self, ordered: Sequence[Attached], on_report: Callable[[str, Call, Deny], None]
     ) -> None:
-        self._steps = steps
-        self._editors = editors
-        self._watchers = watchers
+        """``ordered``: the policies in running order, the identity alternatives as one."""
+
+        def those(method: str) -> tuple[Attached, ...]:
+            return tuple(item for item in ordered if _overrides(item.policy, method))
+
+        self._steps = tuple(_step(item) for item in those("check"))
+        self._editors = _enforced(those("edit"))
+        self._watchers = those("watch")
+        self._body_holders = those("holds_body")
+        self._answer_holders = those("holds_answer")
+        self._sealers = _enforced(those("seal"))
         self.on_report = on_report
+        self.reads_body = bool(self._watchers or self._body_holders)
+        self.reads_answer = bool(self._answer_holders)
+        self.seals = bool(self._sealers)
+        self.answers_preflight = any(item.policy.answers_preflight for item in ordered)
+        bounds = [i.policy.body_bound for i in ordered if i.mode == "enforce"]
+        self.body_bound = min((b for b in bounds if b is not None), default=HELD_BODY)
+        if self._body_holders and self.body_bound > MAX_HELD_BODY:
+            name = self._body_holders[0].name
+            raise ChainError(
+                f"{name} needs the whole body: at most {MAX_HELD_BODY} bytes can be held, "
+                "so lower body_limit"
+            )
 
     async def run(self, call: Call) -> Decision:
         """PASS, or the first refusal or answer."""
@@ -131,6 +165,64 @@ class Chain:
             if watch is not None:
                 watches.append(watch if item.mode == "enforce" else self._muted(watch, item, call))
         return watches
+
+    def body_holders(self, call: Call) -> list[Attached]:
+        """The policies that must see this call's whole body, in order."""
+        return [item for item in self._body_holders if item.policy.holds_body(call)]
+
+    async def check_body(self, call: Call, holders: Sequence[Attached], content: bytes) -> Decision:
+        """PASS, or the first refusal or answer of ``holders``."""
+        for item in holders:
+            decision = await _awaited(item.policy.check_body(call, content))
+            if decision is not PASS:
+                ended = self._settle(decision, item.mode == "enforce", item, call)
+                if ended is not None:
+                    return ended
+        return PASS
+
+    async def explain_body(self, call: Call, content: bytes) -> list[Verdict]:
+        """The verdict of every policy that must see the whole body, as ``explain`` gives them."""
+        verdicts = []
+        for item in self.body_holders(call):
+            decision = _decided(await _awaited(item.policy.check_body(call, content)), item)
+            verdicts.append(_verdict(item, decision, call))
+            if decision is not PASS and item.mode == "enforce":
+                break
+        return verdicts
+
+    def answer_holders(
+        self, call: Call, status: int, fields: list[Field]
+    ) -> list[tuple[Attached, int]]:
+        """The policies that must see the whole content of an answer, and how much they take."""
+        asked = [(i, i.policy.holds_answer(call, status, fields)) for i in self._answer_holders]
+        return [(item, bound) for item, bound in asked if bound > 0]
+
+    def check_answer(
+        self,
+        call: Call,
+        holders: Sequence[tuple[Attached, int]],
+        status: int,
+        fields: list[Field],
+        content: bytes | None,
+    ) -> Deny | None:
+        """Why an upstream's answer must not be sent. ``content`` is None when it is larger than
+        any of them takes."""
+        for item, bound in holders:
+            deny: Deny | None = _TOO_LARGE
+            if content is not None and len(content) <= bound:
+                deny = item.policy.check_answer(call, status, fields, content)
+            if deny is None:
+                continue
+            if item.mode == "enforce":
+                return deny
+            self.on_report(item.name, call, deny)
+        return None
+
+    def seal(self, call: Call, status: int, fields: list[Field], content: bytes) -> list[Field]:
+        """The header lines of an answer about which nothing else will change."""
+        for policy in self._sealers:
+            fields = policy.seal(call, status, fields, content)
+        return fields
 
     def edit(self, call: Call, status: int, fields: list[Field]) -> list[Field]:
         """The answer's header lines after every RESPOND policy."""
@@ -225,7 +317,8 @@ def compile_chain(
 ) -> Chain:
     """Sort the policies of one route into a chain.
 
-    Raises ``ChainError`` when no identity policy is enforced.
+    Raises ``ChainError`` when no identity policy is enforced, or more than ``MAX_HELD_BODY``
+    would have to be held.
     """
     active = [item for item in attached if item.mode != "off"]
     alternatives = [
@@ -241,14 +334,15 @@ def compile_chain(
     name = "+".join(item.name for item in alternatives)
     identify = Attached(Identify([cast(IdentityPolicy, i.policy) for i in alternatives]), name)
     ordered = sorted([identify, *others], key=lambda item: item.policy.phase)
-    return Chain(
-        steps=tuple(_step(item) for item in ordered if _overrides(item.policy, "check")),
-        editors=tuple(
-            i.policy for i in ordered if i.mode == "enforce" and _overrides(i.policy, "edit")
-        ),
-        watchers=tuple(i for i in ordered if _overrides(i.policy, "watch")),
-        on_report=on_report,
-    )
+    return Chain(ordered, on_report)
+
+
+def _enforced(items: Sequence[Attached]) -> tuple[Policy, ...]:
+    return tuple(item.policy for item in items if item.mode == "enforce")
+
+
+async def _awaited(decision: Decision | Awaitable[Decision]) -> Decision:
+    return await decision if inspect.isawaitable(decision) else decision
 
 
 def _step(item: Attached) -> _Step:

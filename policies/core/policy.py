@@ -1,7 +1,14 @@
 """What a policy is: one class that prepares in its constructor and decides in the call.
 
 A kind knows its config and the call, nothing else. It sets ``kind``, ``phase`` and ``Config``
-and overrides what it needs of ``check``, ``edit`` and ``watch``.
+and overrides what it needs:
+
+- of the request: ``check`` decides from the head, ``watch`` looks on while the body streams, and
+  ``check_body`` decides from a whole body that ``holds_body`` asked to be held back;
+- of the answer: ``edit`` changes the head, ``check_answer`` judges and ``seal`` signs an answer
+  whose content ``holds_answer`` asked to be held back.
+
+What is held is bounded, and held only for policies that ask; everything else streams.
 """
 
 from abc import ABC, abstractmethod
@@ -31,13 +38,18 @@ class Policy:
 
     ``sets`` are the header names in which it tells the upstream who calls: no client's copy of
     them is forwarded on any route. ``passes`` are the credential-carrying names that it lets
-    through to the upstream. Both in lower case.
+    through to the upstream. Both in lower case. ``body_bound`` is the most bytes of a body that
+    it lets pass, None where it does not limit them: no body beyond it is held for anybody.
+    ``answers_preflight`` says that a CORS preflight belongs to the route of the method it asks
+    for, and that ``check`` answers it, in ADMIT.
     """
 
     kind: ClassVar[str]
     phase: Phase
     sets: frozenset[bytes] = frozenset()
     passes: frozenset[bytes] = frozenset()
+    body_bound: int | None = None
+    answers_preflight: bool = False
     Config: ClassVar[type[PolicyConfig]] = PolicyConfig
     summary: ClassVar[str] = ""  # one sentence for forms and documentation
 
@@ -55,6 +67,38 @@ class Policy:
     def watch(self, call: Call) -> BodyWatch | None:
         """An observer of the request's body, or None when this call needs none."""
         return None
+
+    def holds_body(self, call: Call) -> bool:
+        """Whether this call's whole body must be here before any of it is forwarded."""
+        return False
+
+    def check_body(self, call: Call, content: bytes) -> Decision | Awaitable[Decision]:
+        """Decide from the whole body of a call that ``holds_body`` asked for.
+
+        Not asked for a request that declares no body. ``async def`` only where it must await.
+        """
+        return PASS
+
+    def holds_answer(self, call: Call, status: int, fields: list[Field]) -> int:
+        """How many bytes of an upstream's answer must be here, at most, before any is sent.
+
+        0 when the content need not be seen. A larger content is refused (``upstream_invalid``).
+        """
+        return 0
+
+    def check_answer(
+        self, call: Call, status: int, fields: list[Field], content: bytes
+    ) -> Deny | None:
+        """Why an upstream's answer must not be sent. Asked only where ``holds_answer`` said so."""
+        return None
+
+    def seal(self, call: Call, status: int, fields: list[Field], content: bytes) -> list[Field]:
+        """The answer's header lines, now that all others and the content are fixed.
+
+        Asked of every answer of the gateway itself, and of an upstream's where ``holds_answer``
+        said so.
+        """
+        return fields
 
     def describe(self, call: Call) -> str:
         """Why this call passed, in a sentence; asked only by ``explain``."""

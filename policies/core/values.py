@@ -123,7 +123,7 @@ class Call:
     A policy reads it, may set ``identity`` (IDENTIFY), and may add lines for the upstream
     (``upstream_fields``) or for the answer (``response_fields``, also sent on a refusal by a
     later policy). ``now`` is seconds since the epoch. ``reported`` lists what policies in report
-    mode would have refused.
+    mode would have refused. ``ending`` is called when the call has ended, however it did.
     """
 
     request: Request
@@ -133,6 +133,7 @@ class Call:
     upstream_fields: list[Field] = field(default_factory=list)
     response_fields: list[Field] = field(default_factory=list)
     reported: list[str] = field(default_factory=list)
+    ending: list[Callable[[], None]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

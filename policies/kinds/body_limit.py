@@ -37,7 +37,7 @@ class BodyLimit(Policy):
     summary = "Refuses requests whose body is larger than allowed."
 
     def __init__(self, config: BodyLimitConfig, services: Services) -> None:
-        self._max_bytes = config.max_bytes
+        self._max_bytes = self.body_bound = config.max_bytes
         self._refusal = Deny(
             "body_too_large", f"The body may hold at most {config.max_bytes} bytes."
         )
