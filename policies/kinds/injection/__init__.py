@@ -1,0 +1,102 @@
+"""``injection``: refuses requests that carry attacks on what stands behind the API.
+
+Defence in depth: it finds the known ways of writing an attack, not every attack, and it can take
+an honest value for one. Upstreams must bind parameters and escape output themselves; a route
+should run it in report mode first. It alters nothing: what passes goes upstream as it came.
+
+The values of the request (``places``, ``bodies``) are decoded (``decode``) and scored by an
+engine (``engine``), whose signs stand in ``sqli``, ``xss`` and ``others``.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Mapping
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from policies.core.config import PolicyConfig
+from policies.core.phase import Phase
+from policies.core.policy import Policy
+from policies.core.services import Services
+from policies.core.values import PASS, Call, Decision, Deny
+from policies.kinds.injection.bodies import Unreadable, body_values, is_read
+from policies.kinds.injection.engine import Finding, Scoring
+from policies.kinds.injection.places import head_values
+from policies.kinds.injection.signs import Class
+
+Place = Literal["path", "query", "headers", "body"]
+
+_LONG = 32 * 1024  # bytes of a body that are inspected in the event loop; more go to a thread
+_MOST_ERRORS = 10
+_DETAIL = "The request looks like an attack, so it was not passed on."
+
+
+class InjectionConfig(PolicyConfig):
+    """Options of ``injection``."""
+
+    classes: tuple[Class, ...] = Field(
+        default=("sqli", "xss", "traversal", "command", "crlf", "nosql", "xxe"),
+        min_length=1,
+        title="Classes",
+        description=(
+            "What is looked for: sqli (SQL), xss (script in pages), traversal (paths that "
+            "climb), command (shell, templates, code), crlf (split lines, NUL), nosql (query "
+            "operators), xxe (external entities)."
+        ),
+    )
+    in_: tuple[Place, ...] = Field(
+        default=("path", "query", "headers", "body"),
+        alias="in",
+        min_length=1,
+        title="Places",
+        description="Where it is looked for: path, query, headers, body.",
+    )
+
+
+class Injection(Policy):
+    """Runs in VALIDATE: it is the dearest look at the content, made for admitted callers only."""
+
+    kind = "injection"
+    phase = Phase.VALIDATE
+    Config: ClassVar[type[PolicyConfig]] = InjectionConfig
+    summary = "Refuses requests that look like injection attacks."
+
+    def __init__(self, config: InjectionConfig, services: Services) -> None:
+        self._places = frozenset(config.in_)
+        self._engine = Scoring(config.classes)
+
+    def check(self, call: Call) -> Decision:
+        values = head_values(call.request, self._places)
+        return _decision(self._engine.inspect(values, lines=True))
+
+    def holds_body(self, call: Call) -> bool:
+        return "body" in self._places and is_read(call.request.headers)
+
+    async def check_body(self, call: Call, content: bytes) -> Decision:
+        if len(content) > _LONG:
+            return await asyncio.to_thread(self._inspect, call, content)
+        return self._inspect(call, content)
+
+    def _inspect(self, call: Call, content: bytes) -> Decision:
+        try:
+            values = body_values(call.request.headers, content)
+        except Unreadable as reason:
+            return Deny("injection_detected", _DETAIL, errors=(_error("body", "", str(reason)),))
+        return _decision(self._engine.inspect(values, lines=False))
+
+    def describe(self, call: Call) -> str:
+        return f"nothing found in {', '.join(sorted(self._places))}"
+
+
+def _decision(findings: list[Finding]) -> Decision:
+    if not findings:
+        return PASS
+    errors = tuple(
+        _error(finding.value.place, finding.value.name, f"{finding.kind}: {finding.explanation}")
+        for finding in findings[:_MOST_ERRORS]
+    )
+    return Deny("injection_detected", _DETAIL, errors=errors)
+
+
+def _error(place: str, name: str, message: str) -> Mapping[str, str]:
+    return {"in": place, "name": name, "message": message}

@@ -1,0 +1,142 @@
+"""Values in a body: JSON, forms, multipart, XML and plain text.
+
+A body that cannot be read as what it says it is, is read as plain text: an upstream may be more
+lenient than we are. A body that cannot be read at all (an unknown content coding or character
+set) raises ``Unreadable``, for what cannot be inspected must not pass as inspected.
+"""
+
+import re
+import zlib
+from email.message import Message
+
+import jiter
+
+from policies.core.values import Headers
+from policies.kinds.injection.engine import Value
+from policies.kinds.injection.places import form_values, sayable
+
+_PLAIN = re.compile(r"[A-Za-z0-9_ .,:-]{0,64}\Z")
+_MOST_INFLATED = 8 * 1024 * 1024  # bytes that a compressed body may become
+_CHARSETS = {"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "iso-8859-15", "windows-1252"}
+_XML_VALUE = re.compile(r">([^<>]+)|=\s*\"([^\"]*)\"|=\s*'([^']*)'|<!\[CDATA\[([^\]]*)")
+_DISPOSITION_VALUE = re.compile(r"([\w*]+)=(?:\"([^\"\r\n]*)\"|([^;\s]*))")
+
+
+class Unreadable(ValueError):
+    """The body cannot be inspected; the message is for the client."""
+
+
+def is_read(headers: Headers) -> bool:
+    """Whether bodies of this media type hold text. Others (pictures, archives) are not held."""
+    kind = _media_type(headers)
+    return (
+        not kind
+        or kind.startswith(("text/", "multipart/"))
+        or kind.endswith(("json", "xml", "urlencoded", "graphql", "javascript", "yaml", "ndjson"))
+    )
+
+
+def body_values(headers: Headers, content: bytes) -> list[Value]:
+    """The values of a whole body. Raises ``Unreadable``."""
+    content = _decoded(headers.get(b"content-encoding"), content)
+    message = _content_type(headers)
+    text = _text(message, content)
+    kind = message.get_content_type() if b"content-type" in headers else ""
+    if kind.endswith("json"):
+        return _json(content, text)
+    if kind.endswith("urlencoded"):
+        return form_values("body", text)
+    if kind.startswith("multipart/"):
+        return _multipart(message.get_param("boundary"), text)
+    if kind.endswith("xml"):
+        return _xml(text)
+    if not kind:
+        return [Value("body", "", text), *form_values("body", text)]
+    return [Value("body", "", text)]
+
+
+def _json(content: bytes, text: str) -> list[Value]:
+    try:
+        document = jiter.from_json(content, catch_duplicate_keys=True)
+    except ValueError:
+        return [Value("body", "", text)]
+    values: list[Value] = []
+    left: list[tuple[str, object]] = [("", document)]
+    while left:
+        name, node = left.pop()
+        if isinstance(node, str):
+            if not _PLAIN.match(node):
+                values.append(Value("body", name, node))
+        elif isinstance(node, dict):
+            for key, member in node.items():
+                if not _PLAIN.match(key):
+                    values.append(Value("body", "", key))
+                left.append((sayable(key), member))
+        elif isinstance(node, list):
+            left += [(name, item) for item in node]
+    return values
+
+
+def _xml(text: str) -> list[Value]:
+    inside = (next(filter(None, groups), "") for groups in _XML_VALUE.findall(text))
+    parts = [Value("body", "", part) for part in inside if not _PLAIN.match(part)]
+    return [Value("body", "", text), *parts]
+
+
+def _multipart(boundary: object, text: str) -> list[Value]:
+    """Names, file names and textual contents of the parts (RFC 7578)."""
+    if not isinstance(boundary, str) or "--" + boundary not in text:
+        return [Value("body", "", text)]
+    values: list[Value] = []
+    for part in text.split("--" + boundary)[1:]:
+        head, _, content = part.replace("\r\n", "\n").lstrip("\n").partition("\n\n")
+        fields = {name.lower(): quoted or bare for name, quoted, bare in _DISPOSITION_VALUE.findall(head)}
+        values += [Value("body", "", value) for value in fields.values() if not _PLAIN.match(value)]
+        if "filename" in fields and not _is_text(head):
+            continue
+        values.append(Value("body", sayable(fields.get("name", "")), content.removesuffix("\n")))
+    return values
+
+
+def _is_text(head: str) -> bool:
+    kind = re.search(r"(?im)^content-type:\s*([\w.+/-]+)", head)
+    return kind is not None and kind[1].lower().startswith("text/") or bool(
+        kind and kind[1].lower().endswith(("json", "xml"))
+    )
+
+
+def _decoded(coding: bytes | None, content: bytes) -> bytes:
+    """The content without its content coding (RFC 9110 8.4), if it is gzip or deflate."""
+    if coding is None or coding.lower() == b"identity":
+        return content
+    if coding.lower() not in (b"gzip", b"x-gzip", b"deflate"):
+        raise Unreadable("the body has a content coding that cannot be inspected")
+    inflate = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
+    try:
+        plain = inflate.decompress(content, _MOST_INFLATED)
+    except zlib.error:
+        raise Unreadable("the body is not in the content coding that it declares") from None
+    if not inflate.eof or inflate.unused_data:
+        raise Unreadable("the body is too large once it is decompressed, or not one whole stream")
+    return plain
+
+
+def _media_type(headers: Headers) -> str:
+    raw = headers.get(b"content-type") or b""
+    return raw.partition(b";")[0].strip().lower().decode("latin-1")
+
+
+def _content_type(headers: Headers) -> Message:
+    message = Message()
+    message["content-type"] = (headers.get(b"content-type") or b"").decode("latin-1")
+    return message
+
+
+def _text(message: Message, content: bytes) -> str:
+    charset = message.get_content_charset("utf-8")
+    if charset not in _CHARSETS:
+        raise Unreadable("the body has a character set that cannot be inspected")
+    try:
+        return content.decode(charset)
+    except UnicodeDecodeError:
+        return content.decode("latin-1")

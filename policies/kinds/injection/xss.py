@@ -1,0 +1,61 @@
+"""Signs of cross-site scripting: markup or script that runs when a value is shown in a page.
+
+Harmless markup (paragraphs, links, pictures) is content, and passes. What speaks for an attack
+is markup that runs or loads something, a handler of an event, a script URL, or script that
+reaches for the page.
+"""
+
+from policies.kinds.injection.signs import Sign
+
+_EVENTS = (
+    r"on(?:abort|activate|after\w+|animation\w+|auxclick|before\w+|begin|blur|bounce|can\w+|change"
+    r"|click|close|contextmenu|copy|cuechange|cut|dbl\w+|drag\w*|drop|durationchange|emptied|end"
+    r"|ended|error|filterchange|finish|focus\w*|formdata|fullscreen\w*|gesture\w+|got\w+|hashchange"
+    r"|help|input|invalid|key\w+|load\w*|lost\w+|message\w*|mouse\w+|offline|online|page\w+|paste"
+    r"|pause|play\w*|pointer\w+|popstate|progress|propertychange|ratechange|readystatechange"
+    r"|repeat|reset|resize\w*|row\w+|scroll\w*|search|seek\w+|select\w*|show|stalled|start|storage"
+    r"|submit|suspend|timeupdate|toggle|touch\w+|transition\w+|unhandledrejection|unload"
+    r"|volumechange|waiting|webkit\w+|wheel|zoom)"
+)
+_GAP = r"[^\S\n]*"
+_SCRIPT_URL = r"(?:j\s*a\s*v\s*a|v\s*b|l\s*i\s*v\s*e)\s*s\s*c\s*r\s*i\s*p\s*t\s*:"
+_REACH = (
+    r"(?:document\W{0,12}(?:cookie|domain|location|write|body|queryselector|createelement"
+    r"|getelement)|window\W{0,8}(?:location|alert|open\b|name\b|onerror|document)|\bself\W{0,20}(?:alert|document|\$)"
+    r"|string\s*\.\s*fromcharcode|\.innerhtml|\.constructor\s*\.?\s*(?:constructor|\()|localstorage\.)"
+)
+
+SIGNS = (
+    Sign("xss", 5, "a script element", r"<[\s/\x00]*(?:\w+\s*:\s*)?s\s*c\s*r\s*i\s*p\s*t\b[^a-z]?|<\W{0,3}scr\x00?ipt"),
+    Sign("xss", 5, "an element with a handler",
+         r"<[^\s<>=][^<>]*?[\s/\"'`\x00\x0b]on[a-z]{2,40}\s*=\s*(?:[^\s{=]|\{\s*[\w.]+\s*=)"),
+    Sign("xss", 5, "a handler after a quote",
+         rf"['\"`>/][\s/]*{_EVENTS}\s*=\s*[^\s>=]|['\"`][^<>\n]{{0,60}}[\s/]{_EVENTS}\s*=\s*[a-z(\[$`'\"]"),
+    Sign("xss", 4, "a handler", rf"(?:^|[\s;/\"'`]){_EVENTS}\s*=\s*(?:['\"`]?[a-z_$.\[(]+\s*[(`]|eval|alert|\w+\.\w+)"),
+    Sign("xss", 2, "the beginning of a handler", rf"(?:^|[\s\"'`/;])on[a-z]{{4,40}}{_GAP}="),
+    Sign("xss", 5, "a script URL",
+         rf"{_SCRIPT_URL}\s*(?:[^\s\w.,]|[\w.$]+\s*[(`\[=]|void\b|\w+\()|{_SCRIPT_URL}[a-z\\]"
+         rf"|[=('\"]\s*{_SCRIPT_URL}"),
+    Sign("xss", 5, "a document in a URL",
+         r"data\s*:\s*(?:text/html|application/xhtml|image/svg\+xml|text/xml)[^a-z]|data\s*:\s*,\s*<|src\s*=\s*['\"]?data:,"),
+    Sign("xss", 5, "an element that loads or runs something",
+         r"<[\s/]*(?:iframe|frameset|frame|object|embed|applet|base|link|bgsound|isindex|xml:namespace|portal)\b[^a-z]"
+         r"|<\s*meta\s[^<>]*http-equiv|<\s*\w*:?vmlframe|<\?import|<!--\s*#\s*(?:set|echo)"
+         r"|<\s*\w*\s*xi:include|<form\s[^<>]*action\s*=\s*['\"]?\s*(?:https?:|//|java)"),
+    Sign("xss", 5, "a style that runs or loads something",
+         rf"-moz-binding|expression\s*\(|<style[^<>]*>[^<]*(?:@|\\|import|{_SCRIPT_URL})|style\s*=[^<>]*url\s*\(\s*java|behaviou?r\s*:\s*url"),
+    Sign("xss", 5, "the attribute of a form or frame", r"['\"`/\s](?:formaction|srcdoc|xlink:href)\s*=\s*['\"`]?\s*(?:java|data:|<|[^\s'\"`]*script)|['\"`]\s*formaction\s*="),
+    Sign("xss", 5, "a call of a dialogue",
+         r"(?:^|[^\w.$]|window\.|self\.|top\.|this\.)\(?(?:alert|confirm|prompt)\)?(?:<[^<>]{0,9}>)?\s*(?:\?\.|\.\s*(?:call|apply|bind))?\s*[(`]\s*(?:[^)`\n]{0,400}[)`]|$)"
+         r"|[=(\[,]\s*(?:alert|confirm|prompt)\s*[,)\];]|['\"](?:al|ale|conf|con|prom|pro)['\"]\s*\+\s*['\"]"),
+    Sign("xss", 5, "script that runs a text",
+         r"\beval\s*(?:\?\.)?\s*[(`]\s*['\"`a-z]|\b(?:set(?:timeout|interval))\s*\(\s*(?:['\"`]|\w+\s*,\s*[0-9]+\s*\)\s*(?://|$))"
+         r"|\bnew\s+function\s*\(|\batob\s*\(|\bbtoa\s*\(|globaleval|constructor\s*\(\s*['\"`]"),
+    Sign("xss", 5, "script that reaches for the page",
+         rf"(?:^|[\[(=;,'\"`>!.\s]){_REACH}\s*(?:['\"\])]|[=.?(;)]|$)"),
+    Sign("xss", 5, "script without letters", r"!!\[\]|\(!\[\]\s*[+\s]?\[\]\)|\[\]\s*\[\s*\(\s*!|!\s*\[\s*\]\s*\+"),
+    Sign("xss", 5, "a call by a template",
+         r"\]\s*\.\s*[a-z]+\s*\.\s*(?:call|apply)\s*`|\breflect\s*\.\s*\w+[\s.\w]*`|\{\{[^{}\n]*constructor"),
+    Sign("xss", 5, "an angle bracket in UTF-7", r"\+adw-|\+ad4-"),
+    Sign("xss", 3, "an expression in a template", r"\b(?:v-if|ng-\w+|v-html|x-data)\s*\]?\s*="),
+)
