@@ -5,7 +5,7 @@ an honest value for one. Upstreams must bind parameters and escape output themse
 should run it in report mode first. It alters nothing: what passes goes upstream as it came.
 
 The values of the request (``places``, ``bodies``) are decoded (``decode``) and scored by an
-engine (``engine``), whose signs stand in ``sqli``, ``xss`` and ``others``.
+engine (``engine``), by the tables of ``signs``.
 """
 
 import asyncio

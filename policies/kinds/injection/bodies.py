@@ -13,9 +13,8 @@ import jiter
 
 from policies.core.values import Headers
 from policies.kinds.injection.engine import Value
-from policies.kinds.injection.places import form_values, sayable
+from policies.kinds.injection.places import PLAIN, form_values, sayable
 
-_PLAIN = re.compile(r"[A-Za-z0-9_ .,:-]{0,64}\Z")
 _MOST_INFLATED = 8 * 1024 * 1024  # bytes that a compressed body may become
 _CHARSETS = {"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "iso-8859-15", "windows-1252"}
 _XML_VALUE = re.compile(r">([^<>]+)|=\s*\"([^\"]*)\"|=\s*'([^']*)'|<!\[CDATA\[([^\]]*)")
@@ -65,11 +64,11 @@ def _json(content: bytes, text: str) -> list[Value]:
     while left:
         name, node = left.pop()
         if isinstance(node, str):
-            if not _PLAIN.match(node):
+            if not PLAIN.match(node):
                 values.append(Value("body", name, node))
         elif isinstance(node, dict):
             for key, member in node.items():
-                if not _PLAIN.match(key):
+                if not PLAIN.match(key):
                     values.append(Value("body", "", key))
                 left.append((sayable(key), member))
         elif isinstance(node, list):
@@ -79,7 +78,7 @@ def _json(content: bytes, text: str) -> list[Value]:
 
 def _xml(text: str) -> list[Value]:
     inside = (next(filter(None, groups), "") for groups in _XML_VALUE.findall(text))
-    parts = [Value("body", "", part) for part in inside if not _PLAIN.match(part)]
+    parts = [Value("body", "", part) for part in inside if not PLAIN.match(part)]
     return [Value("body", "", text), *parts]
 
 
@@ -91,7 +90,7 @@ def _multipart(boundary: object, text: str) -> list[Value]:
     for part in text.split("--" + boundary)[1:]:
         head, _, content = part.replace("\r\n", "\n").lstrip("\n").partition("\n\n")
         fields = {name.lower(): quoted or bare for name, quoted, bare in _DISPOSITION_VALUE.findall(head)}
-        values += [Value("body", "", value) for value in fields.values() if not _PLAIN.match(value)]
+        values += [Value("body", "", value) for value in fields.values() if not PLAIN.match(value)]
         if "filename" in fields and not _is_text(head):
             continue
         values.append(Value("body", sayable(fields.get("name", "")), content.removesuffix("\n")))

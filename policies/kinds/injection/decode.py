@@ -20,7 +20,7 @@ _UTF16 = re.compile(r"%u([0-9a-fA-F]{4})")
 _PERCENT = re.compile(r"(?:%[0-9a-fA-F]{2})+")
 _OVERLONG = re.compile(rb"[\xc0\xc1][\x80-\xbf]|\xe0[\x80-\x9f][\x80-\xbf]")
 _ESCAPE = re.compile(r"\\{1,4}(?:u([0-9a-fA-F]{4})|u\{0{0,4}([0-9a-fA-F]{1,4})\}|x([0-9a-fA-F]{2}))")
-_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{12,}={0,2}\Z")
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}={0,2}\Z")
 _COMMENT = re.compile(r"/\*(?:[^*]|\*(?!/))*(?:\*/)?")
 _CONDITIONAL = re.compile(r"/\*(?:!|\+)[0-9]{0,6}|\*/")
 _LOOKALIKES = str.maketrans(
@@ -37,6 +37,7 @@ def readings(text: str) -> list[str]:
     found = [text]
     for _ in range(ROUNDS):
         decoded = _decode(found[-1])
+        decoded = from_base64(decoded) or decoded
         if decoded == found[-1]:
             break
         found.append(decoded)

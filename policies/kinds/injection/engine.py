@@ -9,14 +9,13 @@ none in its parts. Only where something was found is each value scored by itself
 from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import NamedTuple, Protocol
+from urllib.parse import unquote
 
 import re2
 
-from policies.kinds.injection import others, sqli, xss
 from policies.kinds.injection.decode import from_base64, readings
-from policies.kinds.injection.signs import THRESHOLD, Class, Sign
+from policies.kinds.injection.signs import ALL_SIGNS, THRESHOLD, Class, Sign
 
-ALL_SIGNS: tuple[Sign, ...] = (*sqli.SIGNS, *xss.SIGNS, *others.SIGNS)
 _MEMORY = 64 << 20  # for the states of the automaton, which is made as texts need it
 _SHORTEST = 2  # characters below which no value holds an attack
 
@@ -71,12 +70,8 @@ class Scoring:
         """The findings in one value."""
         if len(value.text) < _SHORTEST:
             return []
-        texts = readings(value.text)
-        plain = from_base64(value.text)
-        if plain is not None:
-            texts += readings(plain)
         hits: set[int] = set()
-        for text in texts:
+        for text in readings(value.text):
             hits.update(self._set.Match(text) or ())
         found: dict[Class, list[Sign]] = {}
         for hit in sorted(hits):
@@ -98,7 +93,7 @@ class Scoring:
             return True
         if any(self._hits(text, False) for text in together):
             return True
-        return any(from_base64(value.text) is not None for value in values)
+        return any(from_base64(unquote(value.text)) for value in values)
 
     def _hits(self, text: str, lines: bool) -> list[int]:
         hits = self._set.Match(text) or []

@@ -5,7 +5,7 @@ followed by SQL, a condition whose both sides are literals, a second statement, 
 a database knows. A whole statement that stands by itself (in a tutorial, a ticket) is none.
 """
 
-from policies.kinds.injection.signs import Sign
+from policies.kinds.injection.signs.sign import Sign
 
 _S = r"[\s(+]*"  # what separates: spaces, opening brackets, plus signs that were spaces
 _END = r"(?:$|--|#|;|/\*)"
@@ -19,7 +19,7 @@ _CMP = (
     r"(?:r?like|ilike|regexp|glob|between|sounds\s+like|similar\s+to|in)\b|"
     r"\s*\bis\s+(?:not\s+)?null\b|\s*(?:is|not)null\b)"
 )
-_LOGIC = r"(?:\b(?:x?or|and|having|where)\b|\|\||&&)"
+_LOGIC = r"(?:\b(?:x?or|and)\b|\|\||&&)"
 _OPEN_OR = r"(?:\b(?:x?or|and|div|mod|like|rlike|regexp|glob|collate|sounds)\b|\|\||&&)"
 # The first quote of the value: up to there it stands inside the statement's own quotes.
 _FIRST = r"(?:^[^'\n]*'|^[^\"\n]*\"|^[^`\n]*`)"
@@ -83,8 +83,8 @@ SIGNS = (
          rf"|\bunion{_S}select{_S}(?:null|[0-9@'\"`*~-]|{_NAME}\s*[,(]|{_NAME}\s+from\b|top\b|distinct|/|$)"
          rf"|['\"`0-9)]\s*union{_S}select\b|\bunion\s*\(\s*select\b|\bunion{_S}select\b[^\n]*\bfrom\b"),
     Sign("sqli", 5, "a selection in brackets",
-         rf"\(\s*select\s*(?:\(|\*|distinct\b|top\b|case\b|count\b|{_NAME}\s*\(|[0-9]+\s*\)|'|@)"
-         rf"|\(\s*select\b[^\n]{{1,400}}\bfrom\b|\bselect\s*\(\s*select\b|=\s*\(\s*select\b"),
+         rf"\(\s*select\s*(?:\(|top\b|case\b|count\b|{_NAME}\s*\(|[0-9]+\s*\)|'|@)"
+         rf"|(?:^|[0-9'\"=<>|+,(]|\b(?:x?or|and|in|all|exists|select)\b)\s*\(+\s*select\b[^\n]{{1,400}}\bfrom\b|\bselect\s*\(\s*select\b|=\s*\(\s*select\b"),
     Sign("sqli", 5, "a call that makes a database wait",
          rf"(?:^|[^\w.]){_TIMED}\s*\(\s*(?:[^a-z\n)]*\)|[^\n]*,[^\n]*\(|'|[0-9]+(?:\.[a-z_]+)?\))"
          rf"|\bwaitfor\s*(?:delay|time)\s*['\"(]|\bselect\s*\(?\s*{_TIMED}\b|\bsleep\s*\(\s*mod"),
@@ -93,7 +93,7 @@ SIGNS = (
     Sign("sqli", 4, "another statement",
          r";\s*(?:insert\s+into|update\s+\w+\s+set|delete\s+from|drop\s+(?:table|database|view|user|schema)"
          r"|alter\s+(?:table|user)|create\s+(?:table|user|function)|exec(?:ute)?\s+\w+[._]|declare\s+@"
-         r"|waitfor\s|shutdown\b|truncate\s+table|select\s+(?:\*|[\w@]+\s*[(,=]|[^\n]*\bfrom\b)|set\s+@)"),
+         r"|waitfor\s|shutdown\b|truncate\s+table|select\s+(?:\*|[\w@]+\s*[(,=]|[\w.]+\s+from\s+\w+\s*(?:$|where|limit|order|;|--))|set\s+@)"),
     Sign("sqli", 3, "a statement that changes tables",
          r"^\s*(?:drop\s+(?:table|database)|truncate\s+table|delete\s+from|insert\s+into|update\s+\w+\s+set)\s+[\w`.\[\]]+"),
     Sign("sqli", 3, "a statement that ends in a comment",

@@ -5,7 +5,7 @@ is markup that runs or loads something, a handler of an event, a script URL, or 
 reaches for the page.
 """
 
-from policies.kinds.injection.signs import Sign
+from policies.kinds.injection.signs.sign import Sign
 
 _EVENTS = (
     r"on(?:abort|activate|after\w+|animation\w+|auxclick|before\w+|begin|blur|bounce|can\w+|change"
@@ -26,11 +26,11 @@ _REACH = (
 )
 
 SIGNS = (
-    Sign("xss", 5, "a script element", r"<[\s/\x00]*(?:\w+\s*:\s*)?s\s*c\s*r\s*i\s*p\s*t\b[^a-z]?|<\W{0,3}scr\x00?ipt"),
+    Sign("xss", 5, "a script element", r"<[\s/\x00]*(?:\w+\s*:\s*)?s\s*c\s*r\s*i\s*p\s*t(?:\s*[/:]|\s+[\w:-]+\s*=|\s*$|\s*>(?:\S|\s*$|\s*[^\sa-z]))|</script|<\W{0,3}scr\x00ipt"),
     Sign("xss", 5, "an element with a handler",
          r"<[^\s<>=][^<>]*?[\s/\"'`\x00\x0b]on[a-z]{2,40}\s*=\s*(?:[^\s{=]|\{\s*[\w.]+\s*=)"),
     Sign("xss", 5, "a handler after a quote",
-         rf"['\"`>/][\s/]*{_EVENTS}\s*=\s*[^\s>=]|['\"`][^<>\n]{{0,60}}[\s/]{_EVENTS}\s*=\s*[a-z(\[$`'\"]"),
+         rf"['\"`>/][\s/]*{_EVENTS}\s*=\s*[^\s>={{]|['\"`][^<>\n]{{0,60}}[\s/]{_EVENTS}\s*=\s*[a-z(\[$`'\"]"),
     Sign("xss", 4, "a handler", rf"(?:^|[\s;/\"'`]){_EVENTS}\s*=\s*(?:['\"`]?[a-z_$.\[(]+\s*[(`]|eval|alert|\w+\.\w+)"),
     Sign("xss", 2, "the beginning of a handler", rf"(?:^|[\s\"'`/;])on[a-z]{{4,40}}{_GAP}="),
     Sign("xss", 5, "a script URL",
@@ -39,7 +39,7 @@ SIGNS = (
     Sign("xss", 5, "a document in a URL",
          r"data\s*:\s*(?:text/html|application/xhtml|image/svg\+xml|text/xml)[^a-z]|data\s*:\s*,\s*<|src\s*=\s*['\"]?data:,"),
     Sign("xss", 5, "an element that loads or runs something",
-         r"<[\s/]*(?:iframe|frameset|frame|object|embed|applet|base|link|bgsound|isindex|xml:namespace|portal)\b[^a-z]"
+         r"<link\s|<[\s/]*(?:iframe|frameset|frame|object|embed|applet|base|bgsound|isindex|xml:namespace|portal)\b[^a-z]"
          r"|<\s*meta\s[^<>]*http-equiv|<\s*\w*:?vmlframe|<\?import|<!--\s*#\s*(?:set|echo)"
          r"|<\s*\w*\s*xi:include|<form\s[^<>]*action\s*=\s*['\"]?\s*(?:https?:|//|java)"),
     Sign("xss", 5, "a style that runs or loads something",

@@ -1,0 +1,21 @@
+"""Signs of split lines: a value that ends a header, an answer or a mail and begins another."""
+
+from policies.kinds.injection.signs.sign import Sign
+
+SIGNS = (
+    Sign("crlf", 5, "a line break, then a header of an answer",
+         r"[\r\n]+\s*(?:set-cookie2?|content-length|transfer-encoding|refresh|remote-addr|access-control-[a-z-]+)[\s\r]*:"),
+    Sign("crlf", 5, "a line break, then a header",
+         r"[\r\n]+\s*(?:location\s*:\s*(?:https?:|/)|(?:content-(?:type|encoding|disposition)|x-[a-z-]+|cookie|injected[a-z]*|bcc)\s*:)", "line"),
+    Sign("crlf", 5, "a line break, then the start of a message",
+         r"[\r\n]+\s*(?:http/[0-9]|(?:get|post|head|put|delete|options|patch|trace|connect|propfind)\s+\S+\s+http/[0-9])", "line"),
+    Sign("crlf", 5, "the start of a message to a proxy", r"(?:^|[=&])(?:get|post|head)\s+https?://\S+\s+http/[0-9]|(?:^|\w)(?:get|post)\s+/\S*\s+http/[0-9.]+\r\n(?:[^\n]+\n)*[a-z-]+:\s*(?:get|post)\s"),
+    Sign("crlf", 5, "a line break, then a start of an answer", r"[\r\n]+\s*http/[0-9]\.[0-9]\s+[0-9]{3}\b"),
+    Sign("crlf", 5, "line breaks, then markup", r"\r?\n\r?\n\s*<(?:html|script|body|!doctype)", "line"),
+    Sign("crlf", 5, "a line break, then a command of a mail server",
+         r"[\r\n]+\s*(?:rcpt\s+to\s*:|mail\s+from\s*:|quit\s*$|data\s*$|helo\s+\w|ehlo\s+\w|\w+\s+(?:capability|fetch\s+[0-9]|logout|noop|login\s+\w+\s+\w)\b)"),
+    Sign("crlf", 5, "a carriage return that ends no line of text", r"\r[^\n]", "line"),
+    Sign("crlf", 5, "a line break, then a parameter", r"^[^\n]{0,40}[\r\n]+[\w-]+=[\w.-]*$", "line"),
+    Sign("crlf", 5, "a NUL", r"\x00"),
+    Sign("crlf", 5, "a line break in a disguise", r"[\x{560d}\x{560a}]\s*[a-z-]+\s*:"),
+)
