@@ -21,6 +21,7 @@ _PERCENT = re.compile(r"(?:%[0-9a-fA-F]{2})+")
 _OVERLONG = re.compile(rb"[\xc0\xc1][\x80-\xbf]|\xe0[\x80-\x9f][\x80-\xbf]")
 _ESCAPE = re.compile(r"\\{1,4}(?:u([0-9a-fA-F]{4})|u\{0{0,4}([0-9a-fA-F]{1,4})\}|x([0-9a-fA-F]{2}))")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}={0,2}\Z")
+_SPACES = re.compile("&(?:tab|newline);", re.IGNORECASE)  # also as no browser writes them
 _COMMENT = re.compile(r"/\*(?:[^*]|\*(?!/))*(?:\*/)?")
 _CONDITIONAL = re.compile(r"/\*(?:!|\+)[0-9]{0,6}|\*/")
 _LOOKALIKES = str.maketrans(
@@ -51,7 +52,7 @@ def _decode(text: str) -> str:
     if "%" in text:
         text = _PERCENT.sub(_octets, _UTF16.sub(_character, text))
     if "&" in text:
-        text = unescape(text)
+        text = unescape(_SPACES.sub("\t", text))
     if "\\" in text:
         text = _ESCAPE.sub(_printable, text)
     if not text.isascii():

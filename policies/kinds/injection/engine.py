@@ -56,10 +56,8 @@ class Scoring:
     def __init__(self, classes: Iterable[Class]) -> None:
         wanted = frozenset(classes)
         self._signs = tuple(sign for sign in ALL_SIGNS if sign.kind in wanted)
-        self._set = re2.Set.SearchSet(options())
-        for sign in self._signs:
-            self._set.Add("(?m)" + sign.pattern)
-        self._set.Compile()
+        self._alone = _set(self._signs, "")
+        self._together = _set(self._signs, "(?m)")
 
     def inspect(self, values: Sequence[Value], lines: bool) -> list[Finding]:
         if not self._suspicious(values, lines):
@@ -72,7 +70,7 @@ class Scoring:
             return []
         hits: set[int] = set()
         for text in readings(value.text):
-            hits.update(self._set.Match(text) or ())
+            hits.update(self._alone.Match(text) or ())
         found: dict[Class, list[Sign]] = {}
         for hit in sorted(hits):
             sign = self._signs[hit]
@@ -96,8 +94,17 @@ class Scoring:
         return any(from_base64(unquote(value.text)) for value in values)
 
     def _hits(self, text: str, lines: bool) -> list[int]:
-        hits = self._set.Match(text) or []
+        hits = self._together.Match(text) or []
         return hits if lines else [hit for hit in hits if self._signs[hit].context == "any"]
+
+
+def _set(signs: Iterable[Sign], flags: str) -> re2.Set:
+    """All patterns as one automaton. ``(?m)``: the ends of lines count as those of the text."""
+    made = re2.Set.SearchSet(options())
+    for sign in signs:
+        made.Add(flags + sign.pattern)
+    made.Compile()
+    return made
 
 
 @cache
@@ -105,6 +112,5 @@ def options() -> re2.Options:
     """How every pattern is compiled: for text that is in lower case already."""
     chosen = re2.Options()
     chosen.max_mem = _MEMORY
-    chosen.one_line = False
     chosen.log_errors = False
     return chosen

@@ -12,7 +12,7 @@ _COMMAND = (
 _EVIL_QUOTE = r"[a-z]['\"\\]{1,2}[a-z]"
 _BARE = r"(?:ls|id|whoami|uname|ifconfig|ipconfig|pwd|env|dir|ps|netstat|hostname|systeminfo)"
 _SHELLS = r"/(?:usr/(?:local/)?)?s?bin/(?:(?:ba|z|k|c|da|tc)?sh|nc|ncat|id|cat|ls|curl|wget|python[0-9.]*|perl|env|uname|whoami|ping)\b"
-_SEPARATOR = r"(?:;|\|\|?|&&?|\n|`|\$\()"
+_SEPARATOR = r"(?:;|\|\|?|&&?|\$\()"
 _ARGUMENT = r"(?:-{1,2}[a-z0-9]|/|\.|~|\$|https?:|'|\"|\*|[0-9]+\.|\S+\.\S+|[a-z]+/)"
 
 SIGNS = (
@@ -27,7 +27,7 @@ SIGNS = (
     Sign("command", 5, "the shell's field separator", r"\$\{?ifs\b"),
     Sign("command", 5, "the function of Shellshock", r"\(\s*\)\s*\{\s*[:_]?\s*;?[^}\n]*\}\s*;"),
     Sign("command", 5, "a command in a disguise", rf"[;|&]\s*\w*{_EVIL_QUOTE}\w*\s*/|/e['\"\\?*]*t['\"\\?*]*c/[\w'\"\\?*]*(?:passwd|shadow|pa['\"?*])|/\?\?\?/"),
-    Sign("command", 5, "a lookup of a logging library", r"\$\{[^}\n]{0,80}(?:jndi|j\}|lower:|upper:|env:|sys:|::-)|\bjndi\s*:"),
+    Sign("command", 5, "a lookup of a logging library", r"\$\{[^}\n]{0,80}(?:jndi|j\}|lower:|upper:|::-|[a-z]+:[^}\n]*:-)|\bjndi\s*:"),
     Sign("command", 5, "a server-side include", r"<!--\s*#\s*(?:exec|include|config|printenv|flastmod)"),
     Sign("command", 5, "an expression of a template engine",
          r"<#assign|freemarker\.|\?new\(\)|(?:\{\{|\$\{|#\{|<%=?|\*\{)\s*(?:[0-9'\"]+\s*[*+-]\s*[0-9'\"]+|[^{}\n]*(?:__class__|__globals__|config\.|self\._|request\.|getclass|runtime|t\s*\(java|constructor|system\s*\(|exec\s*\(|@print|import\s+os))"),
@@ -37,5 +37,5 @@ SIGNS = (
     Sign("command", 5, "a download into a shell", r"\b(?:wget|curl|fetch)\b[^\n|;]{1,300}[|;]\s*(?:sudo\s+)?(?:sh|bash|zsh|python[0-9.]*|perl|rename)\b"),
     Sign("command", 4, "a tool given an address", r"^[^\w]{0,3}\s*(?:wget|curl|ping|nslookup|telnet|nc|ncat|invoke-webrequest)\s+(?:-\S+\s+)*(?:https?://|\S+\.\S+|[0-9.]+)"),
     Sign("command", 5, "an option that runs a program", r"--(?:exec|use-compress-program|checkpoint-action|upload-pack|receive-pack)\s*="),
-    Sign("command", 3, "a command after an assignment", rf"^\w*=?{_COMMAND}\s+/"),
+    Sign("command", 3, "a command after an assignment", rf"^(?:\w+=)?{_COMMAND}\s+/"),
 )

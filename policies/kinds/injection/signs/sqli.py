@@ -11,7 +11,7 @@ _S = r"[\s(+]*"  # what separates: spaces, opening brackets, plus signs that wer
 _END = r"(?:$|--|#|;|/\*)"
 _NUMBER = r"(?:-?[0-9]+(?:\.[0-9]*)?(?:e[0-9]+)?|0x[0-9a-f]+|0b[01]+)"
 _TEXT = r"(?:'[^'\n]*'?|\"[^\"\n]*\"?|`[^`\n]*`?)"
-_LITERAL = rf"(?:{_NUMBER}|{_TEXT}|null|true|false|@@?[a-z_.]+)"
+_LITERAL = rf"(?:array\[[^\]\n]*\]|{_NUMBER}|{_TEXT}|null|true|false|@@?[a-z_.]+)"
 _NAME = r"[a-z_][\w.$]*"
 _CALL = rf"(?:{_NAME}\s*\([^\n)]*\)*)"
 _CMP = (
@@ -20,9 +20,9 @@ _CMP = (
     r"\s*\bis\s+(?:not\s+)?null\b|\s*(?:is|not)null\b)"
 )
 _LOGIC = r"(?:\b(?:x?or|and)\b|\|\||&&)"
-_OPEN_OR = r"(?:\b(?:x?or|and|div|mod|like|rlike|regexp|glob|collate|sounds)\b|\|\||&&)"
+_OPEN_OR = r"(?:\b(?:x?or|and|div|mod|like|rlike|regexp|glob|collate|sounds|is|not|in)\b|\|\||&&)"
 # The first quote of the value: up to there it stands inside the statement's own quotes.
-_FIRST = r"(?:^[^'\n]*'|^[^\"\n]*\"|^[^`\n]*`)"
+_FIRST = r"(?:^[^']*'|^[^\"]*\"|^[^`]*`)"
 _BREAK = rf"(?:{_FIRST}[\s)]*)"
 _ANY_BREAK = r"(?:['\"`][\s)]*)"
 _VERB = (
@@ -37,39 +37,65 @@ _CATALOGUE = (
     r"|user_tab_columns|v\$version|master\.\.|master\.(?:dbo|sys)\b)"
 )
 _FUNCTION = (
-    r"(?:xp_cmdshell|xp_dirtree|xp_regread|xp_\w{4,}|sp_executesql|sp_oacreate|sp_password"
-    r"|sp_\w{6,}|openrowset|opendatasource|openquery|utl_http|utl_inaddr|utl_file|dbms_\w+"
+    r"(?:xp_(?:cmdshell|dirtree|reg\w+|fileexist|subdirs|availablemedia|servicecontrol)\b|sp_(?:executesql|oacreate|oamethod|password|configure|makewebtask|addextendedproc|sproto\w*)\b"
+    r"|openrowset|opendatasource|openquery|utl_http|utl_inaddr|utl_file|dbms_(?:pipe|lock|ldap|xmlgen|java|scheduler|output)\b"
     r"|load_file\s*\(|load\s+data\s+infile|into\s+(?:out|dump)file|lo_import\s*\(|lo_get\s*\("
     r"|pg_read_file|pg_ls_dir|extractvalue\s*\(|updatexml\s*\(|xmltype\s*\(|group_concat\s*\("
-    r"|concat_ws\s*\(|make_set\s*\(|name_const\s*\(|find_in_set\s*\(|unhex\s*\(|uncompress\s*\("
-    r"|json_(?:extract|depth|keys|search|valid|array|object)\s*\(|jsonb?_\w+\s*\(|fn_varbin\w+"
-    r"|current_user\s*\(|current_database\s*\(|system_user\b|session_user\b|db_name\s*\("
+    r"|concat_ws\s*\(|make_set\s*\(|name_const\s*\(|find_in_set\s*\(|unhex\s*\("
+    r"|jsonb?_(?:extract\w*|depth|keys|search|valid|array\w*|object\w*|build_\w+|each\w*|pretty|agg|typeof)\s*\(|fn_varbin\w+"
+    r"|current_user\s*\(|current_database\s*\(|db_name\s*\("
     r"|sqlite_\w+\s*\(|sysdate\s*\(|procedure\s+analyse\s*\(|@@(?:version|datadir|hostname|\w+dir)"
-    r"|::(?:int|text|json|jsonb|bool)\b|string_to_array\s*\(|starts_with\s*\("
-    r"|benchmark\s*\(|pg_sleep\b|unistr\s*\(|nvarchar\b|varchar\s*\([0-9]+\)\s*;|msdasql\b)"
+    r"|string_to_array\s*\("
+    r"|benchmark\(|pg_sleep\b|unistr\s*\(|nvarchar\b|varchar\s*\([0-9]+\)\s*;|msdasql\b)"
 )
 _HELPER = (
     r"\b(?:concat|substr|substring|mid|ascii|ord|hex|char|chr|cast|convert|ifnull|nullif|coalesce"
     r"|length|database|schema|version|user|elt|floor|rand|md5|sha1|count|iif|if|left|right|exists"
-    r"|lower|upper|replace|row|ltrim|rtrim|strcmp|instr|sleep)\s*\("
+    r"|lower|upper|replace|row|ltrim|rtrim|strcmp|instr|sleep|starts_with)\("
+)
+
+_FRAGMENT = (
+    r"(?:abs|ascii|benchmark|cast|ceil|char|chr|coalesce|compress|concat|convert|cos|count|current_user"
+    r"|database|date|day|db_name|decode|default|elt|encode|exec|execute|floor|format|hex|if|ifnull|iif"
+    r"|in|insert|instr|left|length|ln|local|locate|log|lower|ltrim|max|md5|mid|min|minute|mod|month|name"
+    r"|now|nullif|ord|password|pi|pow|quarter|rand|replace|right|round|rtrim|schema|sha1|sin|sleep"
+    r"|strcmp|substr|substring|sum|sysdate|time|trim|upper|user|values|version|year)"
 )
 
 SIGNS = (
+    Sign("sqli", 5, "the beginning of a call, as where an attack is spread over parameters",
+         rf"^[\s'\"]*(?:select[\s(]+)?{_FRAGMENT}[^\w\n]{{0,6}}\($"),
+    Sign("sqli", 5, "the beginning of a condition, as where an attack is spread over parameters",
+         rf"^[\w/]{{0,40}}\s*(?:\b(?:x?or|and)\b|\|\||&&)[\s(]*[\w.@]+\s*(?:[!=<>]=?=?|like\b)[\s(]*(?:['\"]|[0-9]*[\s(]*\($|$|!?[0-9]+[\s)]+$|[0-9]+=+['\"]?$)"
+         r"|^(?:x?or)\s+(?:[0-9]+|'[^'\n]*'?)\s*[<>-]\s*$"),
+    Sign("sqli", 5, "a comparison of numbers and nothing else", r"^[0-9]+\s*(?:=|!=|<>|<=>|<=|>=)\s*[0-9]+$"),
+    Sign("sqli", 5, "a cast of a value", r"[\w)'\]]::(?:int|bigint|jsonb?|bool|varchar|text|double\s+precision)(?:$|[\s)',:#<>=?@-])"),
+    Sign("sqli", 5, "an account name, then a quote that ends the statement",
+         r"^[^\s'\"`]{2,60}['\"`]\s*(?:/\*[^\n]*\*/)?\s*;$"),
+    Sign("sqli", 5, "a name for a column, out of place", r"^[\w\s]{0,8}['\"`)!]\s*as\b\s*['\"`]?\w*['\"`]?\s+from\b"),
+    Sign("sqli", 5, "a statement for a database's own language",
+         r"\bexecute\s+immediate\b|\bdeclare\s*@\w|\bexec\s*\(?\s*@|\bmatch\s*\([^\n]*\)\s*against\s*\(|\bset\s+@\w+\s*="
+         r"|\bselect\s+(?:if|iif)\s*\(|\bselect\s+0x[0-9a-f]|\b(?:concat|char|unhex)\s*\(\s*0x|;\s*insert\s+into\s+\S+\s*(?:\(|values)"
+         r"|\b(?:drop|alter|truncate)\s+\w+\s*;\s*(?:--|#)|;\s*set\s+@|\bexec\s+master\.|[0-9]\.e\s*[(.]"),
+    Sign("sqli", 4, "a comment next to a keyword",
+         r"\b(?:select|union|from|where|or|and|drop|insert|in|having|sleep|all|limit)/\*|\*/\s*(?:select|union|from|where|or|and|having|limit)\b"),
+    Sign("sqli", 5, "a number, then a condition that is always so", rf"^-?[0-9]+[\s)']*{_OPEN_OR}\s+(?:true|false|not\s+(?:null|false|true))\b|^[^']*'\s*(?:x?or|\|\|)\s*(?:true|false)\b"),
+    Sign("sqli", 3, "having, as statements have it", r"\bselect\b[^\n]*\bhaving\b|\)\s*like\s*\(|^if\s*\([0-9]+\s*="),
     Sign("sqli", 5, "a quote that is closed, then a condition of literals",
          rf"{_ANY_BREAK}{_OPEN_OR}{_S}(?:not\b{_S})?{_LITERAL}[\s)]*{_CMP}{_S}(?:{_LITERAL}|{_CALL})"),
     Sign("sqli", 5, "a quote that is closed, then a comparison",
          rf"{_BREAK}{_LOGIC}{_S}(?:not\b{_S})?(?:{_CALL}|{_NAME}|{_LITERAL})[\s)]*{_CMP}"),
     Sign("sqli", 5, "a quote that is closed, then a condition up to a comment or the end",
-         rf"{_BREAK}{_OPEN_OR}{_S}(?:(?:not|like|glob|is)\b{_S})*(?:{_NUMBER}|{_CALL}|{_NAME}\s*\(?|\?|true|false|null)?"
+         rf"{_BREAK}{_OPEN_OR}{_S}(?:(?:not|like|glob|is)\b{_S})*-?(?:{_NUMBER}|{_CALL}|{_NAME}\s*\(?|\?|true|false|null)?"
          rf"[\s)]*(?:--|#|;\s*$|/\*)"),
     Sign("sqli", 5, "a quote that is closed, then a function call",
          rf"{_BREAK}{_OPEN_OR}{_S}(?:not\b{_S})?{_NAME}\s*\([^\n]*\)"),
     Sign("sqli", 5, "a quote that is closed and opened again around or/and",
-         r"^[^'\n]*'\s*(?:x?or|and|\|\|)\s*(?:'[^'\n]*|[0-9]+\s*)$|^[^\"\n]*\"\s*(?:x?or|and|\|\|)\s*\"[^\"\n]*$"),
+         r"^[^']*'\s*(?:x?or|and|\|\|)\s*(?:'[^']+|[0-9]+\s*)$|^[^\"]*\"\s*(?:x?or|and|\|\|)\s*\"[^\"\n]*$"),
     Sign("sqli", 5, "a quote that is closed, then a comment to the end",
-         r"^[^'\n]{0,80}['`\"][\s)]*;?(?:--|#|/\*)[\s+-]*$|^[^'\n]{0,80}'\)*;?\s*--\s*-?$"),
+         r"^[^']{0,80}['`\"][\s)]*;?(?:--|#|/\*)[\s+-]*$|^[^']{0,80}'\)*;?\s*--\s*-?$"),
     Sign("sqli", 5, "a quote that is closed, then an operator and a comment",
-         rf"^[^'\n]*'\s*[|&^<>=/%*+-]+\s*{_NAME}\s*(?:--|#)"),
+         rf"^[^']*'\s*[|&^<>=/%*+-]+\s*{_NAME}\s*(?:--|#)"),
     Sign("sqli", 5, "a quote that is closed, then another statement",
          rf"{_BREAK};\s*{_VERB}\b"),
     Sign("sqli", 5, "a quote that is closed, then an expression",
@@ -81,7 +107,7 @@ SIGNS = (
     Sign("sqli", 5, "union select",
          rf"\bunion{_S}(?:all\b|distinct(?:row)?\b){_S}select\b"
          rf"|\bunion{_S}select{_S}(?:null|[0-9@'\"`*~-]|{_NAME}\s*[,(]|{_NAME}\s+from\b|top\b|distinct|/|$)"
-         rf"|['\"`0-9)]\s*union{_S}select\b|\bunion\s*\(\s*select\b|\bunion{_S}select\b[^\n]*\bfrom\b"),
+         rf"|['\"`0-9)]\s*union{_S}select\b|\bunion\s*\(\s*select\b"),
     Sign("sqli", 5, "a selection in brackets",
          rf"\(\s*select\s*(?:\(|top\b|case\b|count\b|{_NAME}\s*\(|[0-9]+\s*\)|'|@)"
          rf"|(?:^|[0-9'\"=<>|+,(]|\b(?:x?or|and|in|all|exists|select)\b)\s*\(+\s*select\b[^\n]{{1,400}}\bfrom\b|\bselect\s*\(\s*select\b|=\s*\(\s*select\b"),
@@ -96,7 +122,7 @@ SIGNS = (
          r"|waitfor\s|shutdown\b|truncate\s+table|select\s+(?:\*|[\w@]+\s*[(,=]|[\w.]+\s+from\s+\w+\s*(?:$|where|limit|order|;|--))|set\s+@)"),
     Sign("sqli", 3, "a statement that changes tables",
          r"^\s*(?:drop\s+(?:table|database)|truncate\s+table|delete\s+from|insert\s+into|update\s+\w+\s+set)\s+[\w`.\[\]]+"),
-    Sign("sqli", 3, "a statement that ends in a comment",
+    Sign("sqli", 2, "a statement that ends in a comment",
          r"\b(?:select|drop|delete|update|insert|union|having|order\s+by|where|or|and)\b[^\n]*;?\s*(?:--\s*-?|#|/\*)\s*$"),
     Sign("sqli", 3, "a number, then a condition",
          rf"^-?[0-9]+[\s)']*{_LOGIC}{_S}(?:not\b{_S})?(?:{_CALL}|{_LITERAL}|{_NAME})\s*{_CMP}"),
@@ -108,8 +134,8 @@ SIGNS = (
          r"\b(?:group|order)\s+by\s+(?:[0-9]+\s*(?:--|#|,|$)|concat\b)|\bhaving\s+(?:[0-9]|min\b|count\s*\()|\blimit\s+[0-9]+\s*,\s*[0-9]+"),
     Sign("sqli", 2, "a hexadecimal text", r"\b0x[0-9a-f]{4,}\b|\bx'[0-9a-f]{6,}'|\bb'[01]{8,}'"),
     Sign("sqli", 2, "a quote before a keyword",
-         rf"^[^'\n]*'[\s)]*(?:or|and|union|select|having|order|group|limit|collate|like|is|not|mod)\b"),
+         rf"^[^']*'[\s)]*(?:or|and|union|select|having|order|group|limit|collate|like|is|not|mod)\b"),
     Sign("sqli", 1, "a comment at the end", r"(?:--\s*-?|#|/\*)\s*$"),
-    Sign("sqli", 1, "an odd quote", r"^[^'\n]*'[^'\n]*$"),
+    Sign("sqli", 1, "an odd quote", r"^[^']*'[^'\n]*$"),
     Sign("sqli", 3, "case when", r"\bcase\s+when\b[^\n]*\bthen\b"),
 )

@@ -25,7 +25,14 @@ _REACH = (
     r"|string\s*\.\s*fromcharcode|\.innerhtml|\.constructor\s*\.?\s*(?:constructor|\()|localstorage\.)"
 )
 
+_BROKEN = r"(?:ja[\t\n]+v|jav[\t\n]+a|java[\t\n]+s|javas[\t\n]+c|javasc[\t\n]+r|v[\t\n]+b|vb[\t\n]+s)[scripta\s]*[:t]"
+
 SIGNS = (
+    Sign("xss", 5, "a script URL that is broken up", _BROKEN),
+    Sign("xss", 5, "the beginning of an element with a handler",
+         r"<[^<>\n]*[\s\"'/]on[a-z]{2,40}\s*=\s*$|['\"<]\s*on[a-z]{3,40}=\s*$|^\s+on[a-z]{3,40}=\s*$"),
+    Sign("xss", 5, "an element whose name is spaced out", r"<\s*[a-z](?:\s[a-z]){3,}(?:$|[^a-z])"),
+    Sign("xss", 5, "angle brackets in another character set", r"(?:\\xbc|\x{bc})\s*/?\s*(?:script|test|img|svg|iframe|body)"),
     Sign("xss", 5, "a script element", r"<[\s/\x00]*(?:\w+\s*:\s*)?s\s*c\s*r\s*i\s*p\s*t(?:\s*[/:]|\s+[\w:-]+\s*=|\s*$|\s*>(?:\S|\s*$|\s*[^\sa-z]))|</script|<\W{0,3}scr\x00ipt"),
     Sign("xss", 5, "an element with a handler",
          r"<[^\s<>=][^<>]*?[\s/\"'`\x00\x0b]on[a-z]{2,40}\s*=\s*(?:[^\s{=]|\{\s*[\w.]+\s*=)"),
@@ -43,13 +50,13 @@ SIGNS = (
          r"|<\s*meta\s[^<>]*http-equiv|<\s*\w*:?vmlframe|<\?import|<!--\s*#\s*(?:set|echo)"
          r"|<\s*\w*\s*xi:include|<form\s[^<>]*action\s*=\s*['\"]?\s*(?:https?:|//|java)"),
     Sign("xss", 5, "a style that runs or loads something",
-         rf"-moz-binding|expression\s*\(|<style[^<>]*>[^<]*(?:@|\\|import|{_SCRIPT_URL})|style\s*=[^<>]*url\s*\(\s*java|behaviou?r\s*:\s*url"),
+         rf"-moz-binding|:\s*expression\(|<style[^<>]*>[^<]*(?:@|\\|import|{_SCRIPT_URL})|[=:]\s*url\s*\(\s*javascript|behaviou?r\s*:\s*url\s*\("),
     Sign("xss", 5, "the attribute of a form or frame", r"['\"`/\s](?:formaction|srcdoc|xlink:href)\s*=\s*['\"`]?\s*(?:java|data:|<|[^\s'\"`]*script)|['\"`]\s*formaction\s*="),
     Sign("xss", 5, "a call of a dialogue",
-         r"(?:^|[^\w.$]|window\.|self\.|top\.|this\.)\(?(?:alert|confirm|prompt)\)?(?:<[^<>]{0,9}>)?\s*(?:\?\.|\.\s*(?:call|apply|bind))?\s*[(`]\s*(?:[^)`\n]{0,400}[)`]|$)"
+         r"(?:^|[^\w.$]|window\.|self\.|top\.|this\.)\(?(?:alert|confirm|prompt)(?:\)|<[^<>]{0,9}>|\?\.|\s*\.\s*(?:call|apply|bind)\s*)?(?:[(`]|\s+\(\s*(?:[0-9]+\s*\)|['\"`/]|document))\s*(?:[^)`\n]{0,400}[)`]|$)"
          r"|[=(\[,]\s*(?:alert|confirm|prompt)\s*[,)\];]|['\"](?:al|ale|conf|con|prom|pro)['\"]\s*\+\s*['\"]"),
     Sign("xss", 5, "script that runs a text",
-         r"\beval\s*(?:\?\.)?\s*[(`]\s*['\"`a-z]|\b(?:set(?:timeout|interval))\s*\(\s*(?:['\"`]|\w+\s*,\s*[0-9]+\s*\)\s*(?://|$))"
+         r"\beval(?:\?\.)?[(`]\s*['\"`a-z]|\b(?:set(?:timeout|interval))\s*\(\s*(?:['\"`]|\w+\s*,\s*[0-9]+\s*\)\s*(?://|$))"
          r"|\bnew\s+function\s*\(|\batob\s*\(|\bbtoa\s*\(|globaleval|constructor\s*\(\s*['\"`]"),
     Sign("xss", 5, "script that reaches for the page",
          rf"(?:^|[\[(=;,'\"`>!.\s]){_REACH}\s*(?:['\"\])]|[=.?(;)]|$)"),
