@@ -97,7 +97,7 @@ def from_base64(text: str) -> str | None:
         decoded = b64decode(plain + "=" * (-len(plain) % 4), validate=True).decode()
     except (binascii.Error, UnicodeDecodeError):
         return None
-    readable = decoded.replace("\r", "").replace("\n", "").replace("\t", "")
+    readable = decoded.replace("\r", "").replace("\n", "").replace("\t", "").replace("\0", "")
     return decoded if readable.isprintable() else None
 
 

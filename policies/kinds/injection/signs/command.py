@@ -9,11 +9,11 @@ _COMMAND = (
     r"|base64|openssl|dir|type|net\s+user|powershell|cmd|reg|set\s+/a|systeminfo|tasklist|certutil|mkfifo"
     r"|sudo|su|eval|exec|source|export|xargs|tee|expr|pwd|hostname|netstat|route|arp|busybox|socat)"
 )
-_EVIL_QUOTE = r"[a-z]['\"\\]{1,2}[a-z]"
+_EVIL_QUOTE = r"[a-z](?:['\"\\]{1,2}|\$[@*?!_-])[a-z]"
 _BARE = r"(?:ls|id|whoami|uname|ifconfig|ipconfig|pwd|env|dir|ps|netstat|hostname|systeminfo)"
 _SHELLS = r"/(?:usr/(?:local/)?)?s?bin/(?:(?:ba|z|k|c|da|tc)?sh|nc|ncat|id|cat|ls|curl|wget|python[0-9.]*|perl|env|uname|whoami|ping)\b"
 _SEPARATOR = r"(?:;|\|\|?|&&?|\$\()"
-_ARGUMENT = r"(?:-{1,2}[a-z0-9]|/|\.|~|\$|https?:|'|\"|\*|[0-9]+\.|\S+\.\S+|[a-z]+/)"
+_ARGUMENT = r"(?:-{1,2}[a-z0-9]|\+[a-z]|/|\.|~|\$|https?:|'|\"|\*|[0-9]+\.|\S+\.\S+|[a-z]+/)"
 
 SIGNS = (
     Sign("command", 5, "a separator, then a command",
@@ -24,6 +24,14 @@ SIGNS = (
     Sign("command", 5, "a command in a substitution",
          rf"(?:(?:^|[=;|&(])\s*`|\$\()\s*(?:(?:id|ls|whoami|uname|cat|curl|wget|nslookup|ping|sleep|nc|printf|echo|bash|sh|python[0-9.]*|perl|getent|expr|touch|env)\b|{_SHELLS})[^`\n]*(?:`|\))"),
     Sign("command", 5, "a path of a shell or tool", rf"{_SHELLS}\s+-|(?:^|[;|&`(\s=]){_SHELLS}(?:$|[\s;|&`)])"),
+    Sign("command", 5, "a call of PowerShell",
+         r"\b(?:invoke-(?:webrequest|expression|command|item)|downloadstring|start-process|new-object\s+net\.)|(?:^|[;|&])\s*(?:iex|iwr|irm)\s+(?:\(|http|-)|\bpowershell(?:\.exe)?\s+(?:-|[a-z]:)|\bcmd(?:\.exe)?\s+/[ckrv]\b"),
+    Sign("command", 5, "a command of Windows",
+         r"(?:^|[;|&\n])\s*for\s+(?:/[dflr]\s+)?(?:\S+\s+)?%+\S+\s+in\s*\(|\bif\s+(?:/i\s+)?(?:not\s+)?(?:exist|defined|errorlevel|cmdextversion)\s[^\n]*|%(?:systemroot|systemdrive|comspec)%"),
+    Sign("command", 5, "a device of the network", r"/dev/(?:tcp|udp)/|>&\s*/dev/|\bnc\s+-[a-z]*[el]|\bsh\s+-[ic]\b"),
+    Sign("command", 5, "braces that expand to a command", r"(?:^|[;|&=\s])\{,?[a-z]+,[^{}\s]*\}|[a-z]\{[a-z]*,[a-z]*\}"),
+    Sign("command", 5, "a class that runs programs",
+         r"\bjava\.lang\.(?:runtime|process\w*)\b|\bcom\.opensymphony\.xwork2|#_memberaccess|\bognl\.|\b(?:runtime|clone|invoker|instantiate)[.]?transformer\b|^ro0ab[a-z0-9+/]{1,}|\baced0005|@\{\["),
     Sign("command", 5, "the shell's field separator", r"\$\{?ifs\b"),
     Sign("command", 5, "the function of Shellshock", r"\(\s*\)\s*\{\s*[:_]?\s*;?[^}\n]*\}\s*;"),
     Sign("command", 5, "a command in a disguise", rf"[;|&]\s*\w*{_EVIL_QUOTE}\w*\s*/|/e['\"\\?*]*t['\"\\?*]*c/[\w'\"\\?*]*(?:passwd|shadow|pa['\"?*])|/\?\?\?/"),

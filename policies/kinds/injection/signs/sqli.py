@@ -64,7 +64,7 @@ _FRAGMENT = (
 
 SIGNS = (
     Sign("sqli", 5, "the beginning of a call, as where an attack is spread over parameters",
-         rf"^[\s'\"]*(?:select[\s(]+)?{_FRAGMENT}[^\w\n]{{0,6}}\($"),
+         rf"^[\s'\"]*(?:select[\s(]+)?{_FRAGMENT}\W{{0,6}}\(\s*$|^select\w*\W{{0,6}}user\s*\(\s*$"),
     Sign("sqli", 5, "the beginning of a condition, as where an attack is spread over parameters",
          rf"^[\w/]{{0,40}}\s*(?:\b(?:x?or|and)\b|\|\||&&)[\s(]*[\w.@]+\s*(?:[!=<>]=?=?|like\b)[\s(]*(?:['\"]|[0-9]*[\s(]*\($|$|!?[0-9]+[\s)]+$|[0-9]+=+['\"]?$)"
          r"|^(?:x?or)\s+(?:[0-9]+|'[^'\n]*'?)\s*[<>-]\s*$"),
@@ -72,11 +72,12 @@ SIGNS = (
     Sign("sqli", 5, "a cast of a value", r"[\w)'\]]::(?:int|bigint|jsonb?|bool|varchar|text|double\s+precision)(?:$|[\s)',:#<>=?@-])"),
     Sign("sqli", 5, "an account name, then a quote that ends the statement",
          r"^[^\s'\"`]{2,60}['\"`]\s*(?:/\*[^\n]*\*/)?\s*;$"),
-    Sign("sqli", 5, "a name for a column, out of place", r"^[\w\s]{0,8}['\"`)!]\s*as\b\s*['\"`]?\w*['\"`]?\s+from\b"),
+    Sign("sqli", 5, "a name for a column, out of place", r"^(?:[\w\s]{0,8}['\"`)!]|[0-9]+)\s*as\b\s*['\"`]?\w*['\"`]?\s+from\b"),
     Sign("sqli", 5, "a statement for a database's own language",
          r"\bexecute\s+immediate\b|\bdeclare\s*@\w|\bexec\s*\(?\s*@|\bmatch\s*\([^\n]*\)\s*against\s*\(|\bset\s+@\w+\s*="
          r"|\bselect\s+(?:if|iif)\s*\(|\bselect\s+0x[0-9a-f]|\b(?:concat|char|unhex)\s*\(\s*0x|;\s*insert\s+into\s+\S+\s*(?:\(|values)"
-         r"|\b(?:drop|alter|truncate)\s+\w+\s*;\s*(?:--|#)|;\s*set\s+@|\bexec\s+master\.|[0-9]\.e\s*[(.]"),
+         r"|\b(?:drop|alter|truncate)\s+\w+\s*;\s*(?:--|#)|;\s*set\s+@|\bexec\s+master\.|[0-9]\.e\s*[(.]|\bunionselect|\bselect\W+(?:[0-9]+\s*,\s*){2}"
+         r"|\bcreate\s+function\s+\w+\s*\([^\n]*\breturns\b|;\s*(?:truncate|replace)\b[^\n]{0,40}(?:\[|\bvalues\b)|^\)\s*like\s*\("),
     Sign("sqli", 4, "a comment next to a keyword",
          r"\b(?:select|union|from|where|or|and|drop|insert|in|having|sleep|all|limit)/\*|\*/\s*(?:select|union|from|where|or|and|having|limit)\b"),
     Sign("sqli", 5, "a number, then a condition that is always so", rf"^-?[0-9]+[\s)']*{_OPEN_OR}\s+(?:true|false|not\s+(?:null|false|true))\b|^[^']*'\s*(?:x?or|\|\|)\s*(?:true|false)\b"),
@@ -96,6 +97,7 @@ SIGNS = (
          r"^[^']{0,80}['`\"][\s)]*;?(?:--|#|/\*)[\s+-]*$|^[^']{0,80}'\)*;?\s*--\s*-?$"),
     Sign("sqli", 5, "a quote that is closed, then an operator and a comment",
          rf"^[^']*'\s*[|&^<>=/%*+-]+\s*{_NAME}\s*(?:--|#)"),
+    Sign("sqli", 5, "a comparison of texts that are open at both ends", r"^[^']*'[^']*'\s*(?:!=|<>|=)\s*'[^']*$"),
     Sign("sqli", 5, "a quote that is closed, then another statement",
          rf"{_BREAK};\s*{_VERB}\b"),
     Sign("sqli", 5, "a quote that is closed, then an expression",
