@@ -22,15 +22,11 @@ _OVERLONG = re.compile(rb"[\xc0\xc1][\x80-\xbf]|\xe0[\x80-\x9f][\x80-\xbf]")
 _ESCAPE = re.compile(r"\\{1,4}(?:u([0-9a-fA-F]{4})|u\{0{0,4}([0-9a-fA-F]{1,4})\}|x([0-9a-fA-F]{2}))")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}={0,2}\Z")
 _SPACES = re.compile("&(?:tab|newline);", re.IGNORECASE)  # also as no browser writes them
-_COMMENT = re.compile(r"/\*(?:[^*]|\*(?!/))*(?:\*/)?")
+_COMMENT = re.compile(r"/\*[^*]*(?:\*(?!/)[^*]*)*(?:\*/)?")
 _CONDITIONAL = re.compile(r"/\*(?:!|\+)[0-9]{0,6}|\*/")
-_LOOKALIKES = str.maketrans(
-    {
-        **dict.fromkeys("\u2018\u2019\u201b\u02bc\u02b9\u2032\u00b4", "'"),
-        **dict.fromkeys("\u201c\u201d\u201f\u2033", '"'),
-        **dict.fromkeys("\u00ad\u200b\u200c\u200d\u2060\ufeff", ""),
-    }
-)
+_APOSTROPHES = re.compile("[\u2018\u2019\u201b\u02bc\u02b9\u2032\u00b4]")
+_QUOTES = re.compile("[\u201c\u201d\u201f\u2033]")
+_INVISIBLE = re.compile("[\u00ad\u200b-\u200d\u2060\ufeff]")
 
 
 def readings(text: str) -> list[str]:
@@ -56,7 +52,8 @@ def _decode(text: str) -> str:
     if "\\" in text:
         text = _ESCAPE.sub(_printable, text)
     if not text.isascii():
-        text = unicodedata.normalize("NFKC", text.translate(_LOOKALIKES))
+        text = _INVISIBLE.sub("", _QUOTES.sub('"', _APOSTROPHES.sub("'", text)))
+        text = unicodedata.normalize("NFKC", text)
     return text
 
 

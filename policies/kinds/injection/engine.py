@@ -16,7 +16,7 @@ import re2
 from policies.kinds.injection.decode import from_base64, readings
 from policies.kinds.injection.signs import ALL_SIGNS, THRESHOLD, Class, Sign
 
-_MEMORY = 64 << 20  # for the states of the automaton, which is made as texts need it
+_MEMORY = 8 << 20  # bytes, for the states of each automaton, which are made as texts need them
 _SHORTEST = 2  # characters below which no value holds an attack
 
 
@@ -56,11 +56,11 @@ class Scoring:
     def __init__(self, classes: Iterable[Class]) -> None:
         wanted = frozenset(classes)
         self._signs = tuple(sign for sign in ALL_SIGNS if sign.kind in wanted)
-        self._alone = _set(self._signs, "")
-        self._together = _set(self._signs, "(?m)")
+        self._alone = _automata(self._signs, "")
+        self._together = _automata(self._signs, "(?m)")
 
     def inspect(self, values: Sequence[Value], lines: bool) -> list[Finding]:
-        if not self._suspicious(values, lines):
+        if len(values) > 1 and not self._suspicious(values, lines):
             return []
         return [finding for value in values for finding in self.score(value, lines)]
 
@@ -70,7 +70,7 @@ class Scoring:
             return []
         hits: set[int] = set()
         for text in readings(value.text):
-            hits.update(self._alone.Match(text) or ())
+            hits.update(_matches(self._alone, text))
         found: dict[Class, list[Sign]] = {}
         for hit in sorted(hits):
             sign = self._signs[hit]
@@ -94,17 +94,32 @@ class Scoring:
         return any(from_base64(unquote(value.text)) for value in values)
 
     def _hits(self, text: str, lines: bool) -> list[int]:
-        hits = self._together.Match(text) or []
+        hits = _matches(self._together, text)
         return hits if lines else [hit for hit in hits if self._signs[hit].context == "any"]
 
 
-def _set(signs: Iterable[Sign], flags: str) -> re2.Set:
-    """All patterns as one automaton. ``(?m)``: the ends of lines count as those of the text."""
-    made = re2.Set.SearchSet(options())
-    for sign in signs:
-        made.Add(flags + sign.pattern)
-    made.Compile()
-    return made
+_Automata = tuple[tuple[int, re2.Set], ...]
+
+
+def _automata(signs: Sequence[Sign], flags: str) -> _Automata:
+    """An automaton for each class, and the number of its first sign.
+
+    One for all would be one pass, but its states multiply. ``(?m)``: the ends of lines count as
+    those of the text.
+    """
+    made: list[tuple[int, re2.Set]] = []
+    for at, sign in enumerate(signs):
+        if at == 0 or sign.kind != signs[at - 1].kind:
+            made.append((at, re2.Set.SearchSet(options())))
+        made[-1][1].Add(flags + sign.pattern)
+    for _, automaton in made:
+        automaton.Compile()
+    return tuple(made)
+
+
+def _matches(automata: _Automata, text: str) -> list[int]:
+    encoded = text.encode("utf-8", "replace")
+    return [first + hit for first, each in automata for hit in each.Match(encoded) or ()]
 
 
 @cache

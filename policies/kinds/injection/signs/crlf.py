@@ -16,7 +16,7 @@ SIGNS = (
     Sign("crlf", 5, "a line break, then a command of a mail server",
          r"[\r\n]+\s*(?:rcpt\s+to\s*:|mail\s+from\s*:|quit\s*$|data\s*$|helo\s+\w|ehlo\s+\w|\w+\s+(?:capability|fetch\s+[0-9]|logout|noop|append\s+\S+\s*\(|authenticate\s+\w|status\s+\w+\s*\(|uid\s+\w+\s+[0-9]|login\s+\w+\s+\w)\b)"),
     Sign("crlf", 5, "a carriage return that ends no line of text", r"\r[^\n]", "line"),
-    Sign("crlf", 5, "a line break, then a parameter", r"^[^\n]{0,40}[\r\n]+[\w-]+=[\w.-]*$", "line"),
+    Sign("crlf", 5, "a line break, then a parameter", r"^[^\n]*[\r\n]+[\w-]+=[\w.-]*$", "line"),
     Sign("crlf", 5, "a NUL", r"\x00"),
     Sign("crlf", 5, "a line break in a disguise", r"[\x{560d}\x{560a}]\s*[a-z-]+\s*:"),
 )

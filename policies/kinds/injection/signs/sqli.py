@@ -66,18 +66,18 @@ SIGNS = (
     Sign("sqli", 5, "the beginning of a call, as where an attack is spread over parameters",
          rf"^[\s'\"]*(?:select[\s(]+)?{_FRAGMENT}\W{{0,6}}\(\s*$|^select\w*\W{{0,6}}user\s*\(\s*$"),
     Sign("sqli", 5, "the beginning of a condition, as where an attack is spread over parameters",
-         rf"^[\w/]{{0,40}}\s*(?:\b(?:x?or|and)\b|\|\||&&)[\s(]*[\w.@]+\s*(?:[!=<>]=?=?|like\b)[\s(]*(?:['\"]|[0-9]*[\s(]*\($|$|!?[0-9]+[\s)]+$|[0-9]+=+['\"]?$)"
+         rf"^[\w/]*\s*(?:\b(?:x?or|and)\b|\|\||&&)[\s(]*[\w.@]+\s*(?:[!=<>]=?=?|like\b)[\s(]*(?:['\"]|[0-9]*[\s(]*\($|$|!?[0-9]+[\s)]+$|[0-9]+=+['\"]?$)"
          r"|^(?:x?or)\s+(?:[0-9]+|'[^'\n]*'?)\s*[<>-]\s*$"),
     Sign("sqli", 5, "a comparison of numbers and nothing else", r"^[0-9]+\s*(?:=|!=|<>|<=>|<=|>=)\s*[0-9]+$"),
     Sign("sqli", 5, "a cast of a value", r"[\w)'\]]::(?:int|bigint|jsonb?|bool|varchar|text|double\s+precision)(?:$|[\s)',:#<>=?@-])"),
     Sign("sqli", 5, "an account name, then a quote that ends the statement",
-         r"^[^\s'\"`]{2,60}['\"`]\s*(?:/\*[^\n]*\*/)?\s*;$"),
+         r"^[^\s'\"`]+['\"`]\s*(?:/\*[^\n]*\*/)?\s*;$"),
     Sign("sqli", 5, "a name for a column, out of place", r"^(?:[\w\s]{0,8}['\"`)!]|[0-9]+)\s*as\b\s*['\"`]?\w*['\"`]?\s+from\b"),
     Sign("sqli", 5, "a statement for a database's own language",
          r"\bexecute\s+immediate\b|\bdeclare\s*@\w|\bexec\s*\(?\s*@|\bmatch\s*\([^\n]*\)\s*against\s*\(|\bset\s+@\w+\s*="
          r"|\bselect\s+(?:if|iif)\s*\(|\bselect\s+0x[0-9a-f]|\b(?:concat|char|unhex)\s*\(\s*0x|;\s*insert\s+into\s+\S+\s*(?:\(|values)"
          r"|\b(?:drop|alter|truncate)\s+\w+\s*;\s*(?:--|#)|;\s*set\s+@|\bexec\s+master\.|[0-9]\.e\s*[(.]|\bunionselect|\bselect\W+(?:[0-9]+\s*,\s*){2}"
-         r"|\bcreate\s+function\s+\w+\s*\([^\n]*\breturns\b|;\s*(?:truncate|replace)\b[^\n]{0,40}(?:\[|\bvalues\b)|^\)\s*like\s*\("),
+         r"|\bcreate\s+function\s+\w+\s*\([^\n]*\breturns\b|;\s*(?:truncate|replace)\b[^\n]*(?:\[|\bvalues\b)|^\)\s*like\s*\("),
     Sign("sqli", 4, "a comment next to a keyword",
          r"\b(?:select|union|from|where|or|and|drop|insert|in|having|sleep|all|limit)/\*|\*/\s*(?:select|union|from|where|or|and|having|limit)\b"),
     Sign("sqli", 5, "a number, then a condition that is always so", rf"^-?[0-9]+[\s)']*{_OPEN_OR}\s+(?:true|false|not\s+(?:null|false|true))\b|^[^']*'\s*(?:x?or|\|\|)\s*(?:true|false)\b"),
@@ -94,7 +94,7 @@ SIGNS = (
     Sign("sqli", 5, "a quote that is closed and opened again around or/and",
          r"^[^']*'\s*(?:x?or|and|\|\|)\s*(?:'[^']+|[0-9]+\s*)$|^[^\"]*\"\s*(?:x?or|and|\|\|)\s*\"[^\"\n]*$"),
     Sign("sqli", 5, "a quote that is closed, then a comment to the end",
-         r"^[^']{0,80}['`\"][\s)]*;?(?:--|#|/\*)[\s+-]*$|^[^']{0,80}'\)*;?\s*--\s*-?$"),
+         r"^[^']*['`\"][\s)]*;?(?:--|#|/\*)[\s+-]*$|^[^']*'\)*;?\s*--\s*-?$"),
     Sign("sqli", 5, "a quote that is closed, then an operator and a comment",
          rf"^[^']*'\s*[|&^<>=/%*+-]+\s*{_NAME}\s*(?:--|#)"),
     Sign("sqli", 5, "a comparison of texts that are open at both ends", r"^[^']*'[^']*'\s*(?:!=|<>|=)\s*'[^']*$"),
@@ -112,7 +112,7 @@ SIGNS = (
          rf"|['\"`0-9)]\s*union{_S}select\b|\bunion\s*\(\s*select\b"),
     Sign("sqli", 5, "a selection in brackets",
          rf"\(\s*select\s*(?:\(|top\b|case\b|count\b|{_NAME}\s*\(|[0-9]+\s*\)|'|@)"
-         rf"|(?:^|[0-9'\"=<>|+,(]|\b(?:x?or|and|in|all|exists|select)\b)\s*\(+\s*select\b[^\n]{{1,400}}\bfrom\b|\bselect\s*\(\s*select\b|=\s*\(\s*select\b"),
+         rf"|(?:^|[0-9'\"=<>|+,(]|\b(?:x?or|and|in|all|exists|select)\b)\s*\(+\s*select\b[^\n]*\bfrom\b|\bselect\s*\(\s*select\b|=\s*\(\s*select\b"),
     Sign("sqli", 5, "a call that makes a database wait",
          rf"(?:^|[^\w.]){_TIMED}\s*\(\s*(?:[^a-z\n)]*\)|[^\n]*,[^\n]*\(|'|[0-9]+(?:\.[a-z_]+)?\))"
          rf"|\bwaitfor\s*(?:delay|time)\s*['\"(]|\bselect\s*\(?\s*{_TIMED}\b|\bsleep\s*\(\s*mod"),
@@ -129,9 +129,9 @@ SIGNS = (
     Sign("sqli", 3, "a number, then a condition",
          rf"^-?[0-9]+[\s)']*{_LOGIC}{_S}(?:not\b{_S})?(?:{_CALL}|{_LITERAL}|{_NAME})\s*{_CMP}"),
     Sign("sqli", 3, "a text of a conditional comment", r"/\*[!+]"),
-    Sign("sqli", 2, "a comment between words", r"\w/\*[^\n]{0,40}\*/\w"),
+    Sign("sqli", 2, "a comment between words", r"\w/\*[^\n]*\*/\w"),
     Sign("sqli", 2, "a call as statements use it", _HELPER),
-    Sign("sqli", 2, "select from", r"\bselect\b[^\n]{1,200}\bfrom\b"),
+    Sign("sqli", 2, "select from", r"\bselect\b[^\n]*\bfrom\b"),
     Sign("sqli", 2, "a grouping as statements have it",
          r"\b(?:group|order)\s+by\s+(?:[0-9]+\s*(?:--|#|,|$)|concat\b)|\bhaving\s+(?:[0-9]|min\b|count\s*\()|\blimit\s+[0-9]+\s*,\s*[0-9]+"),
     Sign("sqli", 2, "a hexadecimal text", r"\b0x[0-9a-f]{4,}\b|\bx'[0-9a-f]{6,}'|\bb'[01]{8,}'"),

@@ -20,8 +20,8 @@ _EVENTS = (
 _GAP = r"[^\S\n]*"
 _SCRIPT_URL = r"(?:j\s*a\s*v\s*a|v\s*b|l\s*i\s*v\s*e)\s*s\s*c\s*r\s*i\s*p\s*t\s*:"
 _REACH = (
-    r"(?:document\W{0,12}(?:cookie|domain|location|write|body|queryselector|createelement"
-    r"|getelement)|window\W{0,8}(?:location|alert|open\b|name\b|onerror|document)|\bself\W{0,20}(?:alert|document|\$)"
+    r"(?:document[^\w\n]*(?:cookie|domain|location|write|body|queryselector|createelement"
+    r"|getelement)|window[^\w\n]*(?:location|alert|open\b|name\b|onerror|document)|\bself[^\w\n]*(?:alert|document|\$)"
     r"|string\s*\.\s*fromcharcode|\.innerhtml|\.constructor\s*\.?\s*(?:constructor|\()|localstorage\.)"
 )
 
@@ -30,16 +30,16 @@ _BROKEN = r"(?:ja[\t\n]+v|jav[\t\n]+a|java[\t\n]+s|javas[\t\n]+c|javasc[\t\n]+r|
 SIGNS = (
     Sign("xss", 5, "a script URL that is broken up", _BROKEN),
     Sign("xss", 5, "the beginning of an element with a handler",
-         r"<[^<>\n]*[\s\"'/]on[a-z]{2,40}\s*=\s*$|['\"<]\s*on[a-z]{3,40}=\s*$|^\s+on[a-z]{3,40}=\s*$"),
+         r"<[^<>\n]*[\s\"'/]on[a-z][a-z]+\s*=\s*$|['\"<]\s*on[a-z][a-z]+=\s*$|^\s+on[a-z][a-z]+=\s*$"),
     Sign("xss", 5, "an element whose name is spaced out", r"<\s*[a-z](?:\s[a-z]){3,}(?:$|[^a-z])"),
     Sign("xss", 5, "angle brackets in another character set", r"(?:\\xbc|\x{bc})\s*/?\s*(?:script|test|img|svg|iframe|body)"),
     Sign("xss", 5, "a script element", r"<[\s/\x00]*(?:\w+\s*:\s*)?s\s*c\s*r\s*i\s*p\s*t(?:\s*[/:]|\s+[\w:-]+\s*=|\s*$|\s*>(?:\S|\s*$|\s*[^\sa-z]))|</script|<\W{0,3}scr\x00ipt"),
     Sign("xss", 5, "an element with a handler",
-         r"<[^\s<>=][^<>]*?[\s/\"'`\x00\x0b]on[a-z]{2,40}\s*=\s*(?:[^\s{=]|\{\s*[\w.]+\s*=)"),
+         r"<[^\s<>=][^<>]*?[\s/\"'`\x00\x0b]on[a-z][a-z]+\s*=\s*(?:[^\s{=]|\{\s*[\w.]+\s*=)"),
     Sign("xss", 5, "a handler after a quote",
-         rf"['\"`>/][\s/]*{_EVENTS}\s*=\s*[^\s>={{]|['\"`][^<>\n]{{0,60}}[\s/]{_EVENTS}\s*=\s*[a-z(\[$`'\"]"),
+         rf"['\"`>/][\s/]*{_EVENTS}\s*=\s*[^\s>={{]|['\"`][^<>\n]*[\s/]{_EVENTS}\s*=\s*[a-z(\[$`'\"]"),
     Sign("xss", 4, "a handler", rf"(?:^|[\s;/\"'`]){_EVENTS}\s*=\s*(?:['\"`]?[a-z_$.\[(]+\s*[(`]|eval|alert|\w+\.\w+)"),
-    Sign("xss", 2, "the beginning of a handler", rf"(?:^|[\s\"'`/;])on[a-z]{{4,40}}{_GAP}="),
+    Sign("xss", 2, "the beginning of a handler", rf"(?:^|[\s\"'`/;])on[a-z][a-z]+{_GAP}="),
     Sign("xss", 5, "a script URL",
          rf"{_SCRIPT_URL}\s*(?:[^\s\w.,]|[\w.$]+\s*[(`\[=]|void\b|\w+\()|{_SCRIPT_URL}[a-z\\]"
          rf"|[=('\"]\s*{_SCRIPT_URL}"),
@@ -53,7 +53,7 @@ SIGNS = (
          rf"-moz-binding|:\s*expression\(|<style[^<>]*>[^<]*(?:@|\\|import|{_SCRIPT_URL})|[=:]\s*url\s*\(\s*javascript|behaviou?r\s*:\s*url\s*\("),
     Sign("xss", 5, "the attribute of a form or frame", r"['\"`/\s](?:formaction|srcdoc|xlink:href)\s*=\s*['\"`]?\s*(?:java|data:|<|[^\s'\"`]*script)|['\"`]\s*formaction\s*="),
     Sign("xss", 5, "a call of a dialogue",
-         r"(?:^|[^\w.$]|window\.|self\.|top\.|this\.)\(?(?:alert|confirm|prompt)(?:\)|<[^<>]{0,9}>|\?\.|\s*\.\s*(?:call|apply|bind)\s*)?(?:[(`]|\s+\(\s*(?:[0-9]+\s*\)|['\"`/]|document))\s*(?:[^)`\n]{0,400}[)`]|$)"
+         r"(?:^|[^\w.$]|window\.|self\.|top\.|this\.)\(?(?:alert|confirm|prompt)(?:\)|<[^<>]{0,9}>|\?\.|\s*\.\s*(?:call|apply|bind)\s*)?(?:[(`]|\s+\(\s*(?:[0-9]+\s*\)|['\"`/]|document))\s*(?:[^)`\n]*[)`]|$)"
          r"|[=(\[,]\s*(?:alert|confirm|prompt)\s*[,)\];]|['\"](?:al|ale|conf|con|prom|pro)['\"]\s*\+\s*['\"]"),
     Sign("xss", 5, "script that runs a text",
          r"\beval(?:\?\.)?[(`]\s*['\"`a-z]|\b(?:set(?:timeout|interval))\s*\(\s*(?:['\"`]|\w+\s*,\s*[0-9]+\s*\)\s*(?://|$))"
