@@ -56,6 +56,12 @@ class _DocumentTokens:
             return None
         return _Named(found.name, found.issuer, frozenset(found.audiences))
 
+    def recall(
+        self, providers: tuple[str, ...], token: bytes, now: float
+    ) -> Identity | Deny | None:
+        """See ``policies.core.services.Tokens``."""
+        raise AssertionError("no token is verified in a rehearsal")
+
     async def verify(self, providers: tuple[str, ...], token: bytes, now: float) -> Identity | Deny:
         """See ``policies.core.services.Tokens``."""
         raise AssertionError("no token is verified in a rehearsal")

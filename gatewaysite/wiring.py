@@ -53,6 +53,7 @@ class NextTokens:
     def __init__(self, tokens: ProviderTokens) -> None:
         self._specs: dict[str, ProviderSpec] = {}
         self._refused: dict[str, str] = {}
+        self.recall = tokens.recall
         self.verify = tokens.verify
 
     def add(self, spec: ProviderSpec) -> None:

@@ -75,7 +75,9 @@ class ProviderTokens:
         spec = self._known[name].spec
         return spec if spec.enabled else None
 
-    async def verify(self, providers: tuple[str, ...], token: bytes, now: float) -> Identity | Deny:
+    def recall(
+        self, providers: tuple[str, ...], token: bytes, now: float
+    ) -> Identity | Deny | None:
         """See ``policies.core.services.Tokens``."""
         if len(token) > MAX_TOKEN_BYTES:
             return rules.TOO_LARGE
@@ -83,11 +85,24 @@ class ProviderTokens:
         enabled = self._enabled
         for name in providers:
             provider = enabled.get(name)
+            if provider is not None and now < provider.slot.due:
+                verdict = provider.recall(digest, now)
+                if verdict is not None:
+                    return verdict
+        return None
+
+    async def verify(self, providers: tuple[str, ...], token: bytes, now: float) -> Identity | Deny:
+        """See ``policies.core.services.Tokens``."""
+        known = self.recall(providers, token, now)
+        if known is not None:
+            return known
+        digest = sha256(token).digest()
+        enabled = self._enabled
+        for name in providers:
+            provider = enabled.get(name)
             if provider is not None:
                 verdict = provider.recall(digest, now)
-                if verdict is not None and (
-                    now < provider.slot.due or await self._still_holds(provider, now)
-                ):
+                if verdict is not None and await self._still_holds(provider, now):
                     return verdict
         try:
             parts = parse(token)

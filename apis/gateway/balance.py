@@ -105,20 +105,21 @@ class Upstream:
                 tried.append(member)
                 error = refused
                 continue
+            if content is None:
+                answer = connection.send(request, data, body, until, on_interim)
+            else:
+                answer = connection.send(request, data + content, None, until, on_interim)
             try:
-                response = await connection.send(
-                    request,
-                    data if content is None else data + content,
-                    body if content is None else None,
-                    until,
-                    on_interim,
-                )
+                response = await answer
             except ConnectionStale:
                 if not replayable:
                     raise
                 fresh = True  # so it cannot be stale again
             except UpstreamError:
                 member.condition.failed(loop.time())
+                raise
+            except BaseException:
+                connection.given_up(answer)
                 raise
             else:
                 member.condition.succeeded()
@@ -171,7 +172,12 @@ class Upstream:
         until = asyncio.get_running_loop().time() + health.interval
         try:
             connection = member.pool.take() or await member.pool.connect(until)
-            response = await connection.send(request, data, None, until, _ignore)
+            answer = connection.send(request, data, None, until, _ignore)
+            try:
+                response = await answer
+            except asyncio.CancelledError:
+                connection.given_up(answer)
+                raise
         except (ConnectionStale, UpstreamUnavailable):
             return  # says nothing about the target
         except UpstreamError as error:

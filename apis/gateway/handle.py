@@ -11,7 +11,7 @@ from collections.abc import Callable
 from email.utils import formatdate
 from functools import lru_cache
 from time import monotonic
-from typing import NamedTuple, cast
+from typing import cast
 
 from apis.gateway import headers
 from apis.gateway.balance import Upstream
@@ -25,7 +25,7 @@ from apis.gateway.upstream import UpstreamError, UpstreamRequest, UpstreamRespon
 from apis.live import Live
 from apis.routing import NotMatched, Route, RoutingTable
 from policies.core.chain import Chain
-from policies.core.values import PASS, Answer, Call, Decision, Deny, Field, Request
+from policies.core.values import PASS, Answer, Call, Decision, Deny, Field, Pass, Request
 
 logger = logging.getLogger(__name__)
 
@@ -74,28 +74,25 @@ class Gateway:
         return f"{self._id_prefix}{self._ids:010x}"
 
 
-class Outcome(NamedTuple):
-    """How a call ended, for log and counters."""
-
-    status: int
-    code: str = ""
+Outcome = tuple[int, str]
+"""How a call ended, for log and counters: status, and the code of a refusal or a fault."""
 
 
 async def handle(gateway: Gateway, exchange: Exchange) -> None:
     """Serve one request and record how it ended. Raises nothing but cancellation."""
     began = monotonic()
     call = Call(exchange.request, "", gateway.clock())
-    outcome = Outcome(CLIENT_GONE, "client_gone")
+    status, code = CLIENT_GONE, "client_gone"
     try:
-        outcome = await _serve(gateway, exchange, call)
+        status, code = await _serve(gateway, exchange, call)
     except ClientGone:
         exchange.abort()
     except Exception:
         # Fail closed: the chain or the carrying broke. Nothing reaches an upstream from here.
         logger.exception("request %s on %r failed", call.request.id, call.route)
-        outcome = _refuse(exchange, call, _FAILED)
+        status, code = _refuse(exchange, call, _FAILED)
     finally:
-        gateway.observer.record(call, outcome.status, outcome.code, monotonic() - began)
+        gateway.observer.record(call, status, code, monotonic() - began)
         for end in call.ending:
             _call_at_end(end, call)
 
@@ -119,12 +116,15 @@ async def _serve(gateway: Gateway, exchange: Exchange, call: Call) -> Outcome:
     chain = route.chain
     if refusal is not None or chain is None:
         return _refuse(exchange, call, refusal or _NOT_READY)
-    decision = await chain.run(call)
-    if decision is not PASS:
-        return _settle(exchange, call, decision, chain)
+    decision = chain.begin(call)
+    if not isinstance(decision, Pass):
+        decided = await decision
+        if decided is not PASS:
+            return _settle(exchange, call, decided, chain)
     if has_looped(gateway, request):
         return _refuse(exchange, call, LOOP, chain)
     body: Body | None = exchange.body if request.body_length != 0 else None
+    upstream = cast(Upstream, route.carrier)
     try:
         if body is not None and chain.reads_body:
             examined = await _examined(chain, call, body)
@@ -132,7 +132,7 @@ async def _serve(gateway: Gateway, exchange: Exchange, call: Call) -> Outcome:
                 return _settle(exchange, call, examined, chain)
             body = examined
         outgoing = upstream_request(gateway, call, route)
-        response = await cast(Upstream, route.carrier).send(outgoing, body, exchange.inform)
+        response = await upstream.send(outgoing, body, exchange.inform)
     except BodyRefused as refused:
         return _refuse(exchange, call, refused.deny, chain)
     except UpstreamError as error:
@@ -149,7 +149,7 @@ async def _serve(gateway: Gateway, exchange: Exchange, call: Call) -> Outcome:
     except BaseException:
         response.abort()
         raise
-    return Outcome(response.status)
+    return response.status, ""
 
 
 def find_route(gateway: Gateway, request: Request) -> Route | Deny:
@@ -224,7 +224,7 @@ async def _hold(
     if holders:
         fields = chain.seal(call, response.status, fields, content)
     exchange.respond(response.status, fields, content, response.length)
-    return Outcome(response.status)
+    return response.status, ""
 
 
 async def _stream(
@@ -239,7 +239,7 @@ async def _stream(
     try:
         if status == 101:
             await carry_tunnel(exchange, response, fields)
-            return Outcome(status)
+            return status, ""
         exchange.start(status, fields, response.length)
         if held:
             await exchange.write(held)
@@ -248,9 +248,9 @@ async def _stream(
     except UpstreamError as error:
         logger.info("request %s on %r: answer broke: %s", call.request.id, call.route, error)
         exchange.abort()
-        return Outcome(status, error.code)
+        return status, error.code
     exchange.finish()
-    return Outcome(status)
+    return status, ""
 
 
 def upstream_request(gateway: Gateway, call: Call, route: Route) -> UpstreamRequest:
@@ -295,7 +295,7 @@ def _settle(exchange: Exchange, call: Call, decision: Decision, chain: Chain) ->
             return _refuse(exchange, call, decision, chain)
         case Answer(status, answer, content):
             fields = chain.edit(call, status, list(answer))
-            return _say(exchange, call, Outcome(status), fields, content, chain)
+            return _say(exchange, call, (status, ""), fields, content, chain)
     raise TypeError("a chain that passed has nothing to settle")
 
 
@@ -304,7 +304,7 @@ def _refuse(exchange: Exchange, call: Call, deny: Deny, chain: Chain | None = No
     status, fields, content = render(deny, call.request.id)
     if chain is not None:
         fields = chain.edit(call, status, fields)
-    return _say(exchange, call, Outcome(status, deny.code), fields, content, chain)
+    return _say(exchange, call, (status, deny.code), fields, content, chain)
 
 
 def _broken(exchange: Exchange, call: Call, error: UpstreamError, chain: Chain) -> Outcome:
@@ -324,9 +324,10 @@ def _say(
     """An answer of the gateway's own."""
     fields += call.response_fields
     fields += (date_field(int(call.now)), (b"x-request-id", call.request.id.encode()))
+    status = outcome[0]
     if chain is not None and chain.seals:
-        fields = chain.seal(call, outcome.status, fields, content)
-    exchange.respond(outcome.status, fields, content, len(content))
+        fields = chain.seal(call, status, fields, content)
+    exchange.respond(status, fields, content, len(content))
     return outcome
 
 
@@ -350,4 +351,4 @@ def _own_endpoint(gateway: Gateway, exchange: Exchange, call: Call) -> Outcome:
     if path == "/-/ready" and gateway.live.table is None:
         return _refuse(exchange, call, _NOT_READY)
     fields = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")]
-    return _say(exchange, call, Outcome(200), fields, b"ok\n")
+    return _say(exchange, call, (200, ""), fields, b"ok\n")

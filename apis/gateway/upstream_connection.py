@@ -148,18 +148,19 @@ class UpstreamConnection(asyncio.Protocol):
 
     # Sending
 
-    async def send(
+    def send(
         self,
         request: UpstreamRequest,
         data: bytes,
         body: Body | None,
         until: float,
         on_interim: Interim,
-    ) -> UpstreamResponse:
-        """Send a request and wait for its final head, until ``until`` on the loop's clock.
+    ) -> "asyncio.Future[UpstreamResponse]":
+        """Send a request; the result is its final head, before ``until`` on the loop's clock.
 
         ``data`` is its head, with the whole body behind it unless ``body`` is given, which is
-        then sent as it comes. Raises an ``UpstreamError``, or what ``body.read`` raises.
+        then sent as it comes. The result fails with an ``UpstreamError``, or with what
+        ``body.read`` raises; who does not wait for it any more calls ``given_up``.
         """
         self._reader.expect(request.method, request.upgrade, on_interim)
         self._receive = self._take
@@ -173,14 +174,14 @@ class UpstreamConnection(asyncio.Protocol):
             self._upload = self._loop.create_task(self._send_body(body))
             self._upload.add_done_callback(self._uploaded)
         self._rearm()
-        try:
-            return await waiter
-        except BaseException:
-            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
-                waiter.result().abort()  # the head came at the moment of the cancellation
-            else:
-                self._fail(UpstreamInvalid("the request was given up"))
-            raise
+        return waiter
+
+    def given_up(self, waiter: "asyncio.Future[UpstreamResponse]") -> None:
+        """Nobody waits for what ``send`` gave; does nothing when that has failed by itself."""
+        if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+            waiter.result().abort()  # the head came at the moment of the cancellation
+        else:
+            self._fail(UpstreamInvalid("the request was given up"))
 
     async def _send_body(self, body: Body) -> None:
         """Raises what ``body.read`` raises, ``ClientGone`` for another length than declared."""

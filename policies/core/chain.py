@@ -1,7 +1,8 @@
 """A route's chain: its policies sorted once, run for each call.
 
 Theory of operation. ``compile_chain`` receives ready policies with their modes and builds
-flat tuples; ``Chain.run`` walks them. The rules:
+flat tuples; ``Chain.begin`` walks them, and becomes a coroutine only when a policy has to wait
+or objects. The rules:
 
 1. Order is ``Phase``; within a phase, configuration order.
 2. The identity policies in force become one step: exactly one of them must be presented.
@@ -12,14 +13,13 @@ flat tuples; ``Chain.run`` walks them. The rules:
 6. A body or an answer is held only for the policies that ask for it, and never beyond a bound.
 """
 
-import inspect
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 
 from policies.core.config import Mode
 from policies.core.phase import Phase
-from policies.core.policy import BodyWatch, IdentityPolicy, Policy
+from policies.core.policy import BodyWatch, IdentityPolicy, Policy, Proven
 from policies.core.values import PASS, Answer, Call, Decision, Deny, Field, Identity, Pass
 
 Check = Callable[[Call], Decision | Awaitable[Decision]]
@@ -61,8 +61,6 @@ class Verdict(NamedTuple):
 
 class _Step(NamedTuple):
     check: Check
-    awaits: bool
-    enforced: bool
     attached: Attached
 
 
@@ -93,6 +91,7 @@ class Chain:
     __slots__ = (
         "_answer_holders",
         "_body_holders",
+        "_checks",
         "_editors",
         "_sealers",
         "_steps",
@@ -114,6 +113,7 @@ class Chain:
             return tuple(item for item in ordered if _overrides(item.policy, method))
 
         self._steps = tuple(_step(item) for item in those("check"))
+        self._checks = tuple(step.check for step in self._steps)
         self._editors = _enforced(those("edit"))
         self._watchers = those("watch")
         self._body_holders = those("holds_body")
@@ -133,27 +133,41 @@ class Chain:
                 "so lower body_limit"
             )
 
+    def begin(self, call: Call) -> Pass | Coroutine[None, None, Decision]:
+        """PASS when every policy says so at once, as they nearly always do; else what remains of
+        the run, to be awaited."""
+        for at, check in enumerate(self._checks):
+            decision = check(call)
+            if decision is not PASS:
+                return self._go_on(at, decision, call)
+        return PASS
+
     async def run(self, call: Call) -> Decision:
         """PASS, or the first refusal or answer."""
-        for check, awaits, enforced, attached in self._steps:
-            decision = check(call)
-            if awaits:
-                decision = await decision  # type: ignore[misc]
+        decision = self.begin(call)
+        return PASS if isinstance(decision, Pass) else await decision
+
+    async def _go_on(
+        self, at: int, decision: Decision | Awaitable[Decision], call: Call
+    ) -> Decision:
+        """The run from the step ``at``, which has given ``decision``."""
+        while True:
             if decision is not PASS:
-                ended = self._settle(decision, enforced, attached, call)  # type: ignore[arg-type]
+                ended = self._settle(await _awaited(decision), self._steps[at].attached, call)
                 if ended is not None:
                     return ended
-        return PASS
+            at += 1
+            if at == len(self._steps):
+                return PASS
+            decision = self._steps[at].check(call)
 
     async def explain(self, call: Call) -> list[Verdict]:
         """Run and record every policy's verdict, up to and including the first refusal."""
         verdicts = []
-        for check, awaits, enforced, attached in self._steps:
-            decision = check(call)
-            if awaits:
-                decision = await cast(Awaitable[Decision], decision)
-            verdicts.append(_verdict(attached, _decided(decision, attached), call))
-            if decision is not PASS and enforced:
+        for check, attached in self._steps:
+            decision = _decided(await _awaited(check(call)), attached)
+            verdicts.append(_verdict(attached, decision, call))
+            if decision is not PASS and attached.mode == "enforce":
                 break
         return verdicts
 
@@ -174,10 +188,9 @@ class Chain:
         """PASS, or the first refusal or answer of ``holders``."""
         for item in holders:
             decision = await _awaited(item.policy.check_body(call, content))
-            if decision is not PASS:
-                ended = self._settle(decision, item.mode == "enforce", item, call)
-                if ended is not None:
-                    return ended
+            ended = self._settle(decision, item, call)
+            if ended is not None:
+                return ended
         return PASS
 
     async def explain_body(self, call: Call, content: bytes) -> list[Verdict]:
@@ -233,12 +246,12 @@ class Chain:
     def _muted(self, watch: BodyWatch, item: Attached, call: Call) -> BodyWatch:
         return _ReportingWatch(watch, lambda deny: self.on_report(item.name, call, deny))
 
-    def _settle(
-        self, decision: Decision, enforced: bool, attached: Attached, call: Call
-    ) -> Decision | None:
-        """What a decision other than PASS means: the end, or a line in the report."""
+    def _settle(self, decision: Decision, attached: Attached, call: Call) -> Decision | None:
+        """What a decision means: nothing, the end of the run, or a line in the report."""
+        if decision is PASS:
+            return None
         decision = _decided(decision, attached)
-        if enforced:
+        if attached.mode == "enforce":
             return decision
         if isinstance(decision, Deny):
             self.on_report(attached.name, call, decision)
@@ -276,7 +289,7 @@ class Identify(Policy):
         anonymous = (answer for answer in missing if isinstance(answer, Identity))
         self._nothing_presented = next(anonymous, missing[0])
 
-    async def check(self, call: Call) -> Decision:
+    def check(self, call: Call) -> Decision | Awaitable[Decision]:
         chosen: IdentityPolicy | None = None
         credential = b""
         for policy in self._alternatives:
@@ -288,14 +301,20 @@ class Identify(Policy):
             if chosen is not None:
                 return _AMBIGUOUS
             chosen, credential = policy, found
-        if chosen is None:
-            identity = self._nothing_presented
-        else:
-            identity = await chosen.identify(call, credential)
-        if isinstance(identity, Identity):
-            call.identity = identity
+        proven: Proven | Awaitable[Proven] = self._nothing_presented
+        if chosen is not None:
+            proven = chosen.identify(call, credential)
+        if isinstance(proven, Identity):
+            call.identity = proven
             return PASS
-        return _refused(identity)
+        return self._later(proven, call) if hasattr(proven, "__await__") else _refused(proven)
+
+    async def _later(self, proof: Awaitable[Proven], call: Call) -> Decision:
+        proven = await proof
+        if isinstance(proven, Identity):
+            call.identity = proven
+            return PASS
+        return _refused(proven)
 
     def describe(self, call: Call) -> str:
         identity = call.identity
@@ -342,7 +361,7 @@ def _enforced(items: Sequence[Attached]) -> tuple[Policy, ...]:
 
 
 async def _awaited(decision: Decision | Awaitable[Decision]) -> Decision:
-    return await decision if inspect.isawaitable(decision) else decision
+    return await decision if hasattr(decision, "__await__") else decision
 
 
 def _step(item: Attached) -> _Step:
@@ -352,13 +371,13 @@ def _step(item: Attached) -> _Step:
         check: Check = _without_identity(policy)
     else:
         check = policy.check
-    return _Step(check, inspect.iscoroutinefunction(check), item.mode == "enforce", item)
+    return _Step(check, item)
 
 
 def _without_identity(identify: Identify) -> Check:
     async def check(call: Call) -> Decision:
         proven = call.identity
-        decision = await identify.check(call)
+        decision = await _awaited(identify.check(call))
         call.identity = proven
         return decision
 

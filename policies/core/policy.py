@@ -20,6 +20,8 @@ from policies.core.phase import Phase
 from policies.core.services import Services
 from policies.core.values import PASS, Call, Decision, Deny, Field, Identity
 
+Proven = Identity | Deny
+
 
 class BodyWatch(Protocol):
     """An observer of one request body while it streams to the upstream.
@@ -57,7 +59,7 @@ class Policy:
         """Prepare. Raises ``ValueError`` with a message for the administrator."""
 
     def check(self, call: Call) -> Decision | Awaitable[Decision]:
-        """Decide from the head. ``async def`` only where it must await."""
+        """Decide from the head. Awaitable only where it must wait: most calls should not."""
         return PASS
 
     def edit(self, call: Call, status: int, fields: list[Field]) -> list[Field]:
@@ -126,8 +128,11 @@ class IdentityPolicy(Policy, ABC):
         """
 
     @abstractmethod
-    async def identify(self, call: Call, credential: bytes) -> Identity | Deny:
-        """The identity that the credential proves, or the refusal."""
+    def identify(self, call: Call, credential: bytes) -> Proven | Awaitable[Proven]:
+        """The identity that the credential proves, or the refusal.
+
+        Awaitable only where it must wait: what is known already is said at once.
+        """
 
     @abstractmethod
     def missing(self) -> Deny | Identity:

@@ -107,6 +107,12 @@ class Tokens(Protocol):
         """
         ...
 
+    def recall(
+        self, providers: tuple[str, ...], token: bytes, now: float
+    ) -> Identity | Deny | None:
+        """What ``verify`` would say, where that is known without waiting; else None."""
+        ...
+
     async def verify(self, providers: tuple[str, ...], token: bytes, now: float) -> Identity | Deny:
         """The identity a token proves, or why it proves none.
 

@@ -116,7 +116,6 @@ class Identity:
 ANONYMOUS = Identity(kind="public", subject="")
 
 
-@dataclass(slots=True)
 class Call:
     """One request on its way through one route's chain.
 
@@ -126,14 +125,28 @@ class Call:
     mode would have refused. ``ending`` is called when the call has ended, however it did.
     """
 
-    request: Request
-    route: str
-    now: float
-    identity: Identity | None = None
-    upstream_fields: list[Field] = field(default_factory=list)
-    response_fields: list[Field] = field(default_factory=list)
-    reported: list[str] = field(default_factory=list)
-    ending: list[Callable[[], None]] = field(default_factory=list)
+    __slots__ = (
+        "ending",
+        "identity",
+        "now",
+        "reported",
+        "request",
+        "response_fields",
+        "route",
+        "upstream_fields",
+    )
+
+    def __init__(
+        self, request: Request, route: str, now: float, identity: Identity | None = None
+    ) -> None:
+        self.request = request
+        self.route = route
+        self.now = now
+        self.identity = identity
+        self.upstream_fields: list[Field] = []
+        self.response_fields: list[Field] = []
+        self.reported: list[str] = []
+        self.ending: list[Callable[[], None]] = []
 
 
 @dataclass(frozen=True, slots=True)

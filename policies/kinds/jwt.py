@@ -7,7 +7,7 @@ Texts are compared as they are: "admin" is not "administrator", and case is neve
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 from urllib.parse import unquote_to_bytes
@@ -22,7 +22,7 @@ from pydantic import (
 )
 
 from policies.core.config import PolicyConfig
-from policies.core.policy import IdentityPolicy
+from policies.core.policy import IdentityPolicy, Proven
 from policies.core.services import Services
 from policies.core.values import Call, Deny, Headers, Identity
 from policies.core.values import Field as HeaderField
@@ -153,6 +153,7 @@ class Jwt(IdentityPolicy):
                 services.tokens.provider(name)
             except KeyError:
                 raise ValueError(f"provider {name!r} is not registered") from None
+        self._recall = services.tokens.recall
         self._verify = services.tokens.verify
         self._providers = config.providers
         self._header = config.header.lower().encode()
@@ -194,8 +195,15 @@ class Jwt(IdentityPolicy):
             return _AMBIGUOUS
         return token
 
-    async def identify(self, call: Call, credential: bytes) -> Identity | Deny:
-        verdict = await self._verify(self._providers, credential, call.now)
+    def identify(self, call: Call, credential: bytes) -> Proven | Awaitable[Proven]:
+        verdict = self._recall(self._providers, credential, call.now)
+        return self._verified(call, credential) if verdict is None else self._judge(verdict)
+
+    async def _verified(self, call: Call, credential: bytes) -> Proven:
+        return self._judge(await self._verify(self._providers, credential, call.now))
+
+    def _judge(self, verdict: Proven) -> Proven:
+        """What this route says of what the token proves."""
         if isinstance(verdict, Deny):
             return _refused(verdict)
         if self._audiences and self._audiences.isdisjoint(verdict.audiences):

@@ -17,7 +17,7 @@ class Public(IdentityPolicy):
     def credential(self, call: Call) -> bytes | Deny | None:
         return None
 
-    async def identify(self, call: Call, credential: bytes) -> Identity | Deny:
+    def identify(self, call: Call, credential: bytes) -> Identity | Deny:
         return ANONYMOUS
 
     def missing(self) -> Deny | Identity:

@@ -50,6 +50,9 @@ class NoTokens:
     def provider(self, name: str) -> Any:
         raise KeyError(name)
 
+    def recall(self, providers: tuple[str, ...], token: bytes, now: float) -> Any:
+        raise AssertionError("no token is verified here")
+
     async def verify(self, providers: tuple[str, ...], token: bytes, now: float) -> Any:
         raise AssertionError("no token is verified here")
 

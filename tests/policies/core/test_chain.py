@@ -209,19 +209,24 @@ def test_F4_what_is_no_decision_is_a_defect_not_a_pass(
         run(chain_of([PUBLIC, Attached(kind(says=value), "odd", mode)]), make_call())
 
 
-def test_F4_a_decision_that_was_not_awaited_is_a_defect(make_call: Any) -> None:
-    class Forgets(Policy):
-        kind = "forgets"
-        phase = Phase.AUTHORIZE
+@pytest.mark.parametrize("value", [REFUSAL, None, True, ALICE])
+def test_F4_what_was_waited_for_is_judged_like_what_was_said_at_once(
+    make_call: Any, value: Any
+) -> None:
+    class Waits(Says):
+        def check(self, call: Call) -> Awaitable[Decision]:  # type: ignore[override]
+            answer = asyncio.get_running_loop().create_future()
+            answer.set_result(self.says)
+            return answer
 
-        def __init__(self) -> None:
-            """Nothing to prepare."""
-
-        def check(self, call: Call) -> Awaitable[Decision]:
-            return asyncio.get_running_loop().create_future()
-
-    with pytest.raises(TypeError, match=r"returned _?Future"):
-        run(chain_of([PUBLIC, Forgets()]), make_call())
+    after = Says("after")
+    chain = chain_of([PUBLIC, Waits(says=value), after])
+    if value is REFUSAL:
+        assert run(chain, make_call()) is REFUSAL
+    else:
+        with pytest.raises(TypeError, match="'says' returned"):
+            run(chain, make_call())
+    assert after.ran == []
 
 
 @pytest.mark.parametrize("proves", [None, True, PASS])
