@@ -20,7 +20,7 @@ from policies.core.policy import Policy
 from policies.core.services import Services
 from policies.core.values import PASS, Call, Decision, Deny
 from policies.kinds.injection.bodies import Unreadable, body_values, is_read
-from policies.kinds.injection.engine import Finding, Scoring
+from policies.kinds.injection.engine import Engine, Finding, scoring
 from policies.kinds.injection.places import head_values
 from policies.kinds.injection.signs import Class
 
@@ -63,7 +63,7 @@ class Injection(Policy):
 
     def __init__(self, config: InjectionConfig, services: Services) -> None:
         self._places = frozenset(config.in_)
-        self._engine = Scoring(config.classes)
+        self._engine: Engine = scoring(frozenset(config.classes))
 
     def check(self, call: Call) -> Decision:
         values = head_values(call.request, self._places)
@@ -72,9 +72,9 @@ class Injection(Policy):
     def holds_body(self, call: Call) -> bool:
         return "body" in self._places and is_read(call.request.headers)
 
-    async def check_body(self, call: Call, content: bytes) -> Decision:
+    def check_body(self, call: Call, content: bytes) -> Decision | Awaitable[Decision]:
         if len(content) > _LONG:
-            return await asyncio.to_thread(self._inspect, call, content)
+            return asyncio.to_thread(self._inspect, call, content)
         return self._inspect(call, content)
 
     def _inspect(self, call: Call, content: bytes) -> Decision:

@@ -89,7 +89,9 @@ def _multipart(boundary: object, text: str) -> list[Value]:
     values: list[Value] = []
     for part in text.split("--" + boundary)[1:]:
         head, _, content = part.replace("\r\n", "\n").lstrip("\n").partition("\n\n")
-        fields = {name.lower(): quoted or bare for name, quoted, bare in _DISPOSITION_VALUE.findall(head)}
+        fields = {
+            name.lower(): quoted or bare for name, quoted, bare in _DISPOSITION_VALUE.findall(head)
+        }
         values += [Value("body", "", value) for value in fields.values() if not PLAIN.match(value)]
         if "filename" in fields and not _is_text(head):
             continue
@@ -99,9 +101,10 @@ def _multipart(boundary: object, text: str) -> list[Value]:
 
 def _is_text(head: str) -> bool:
     kind = re.search(r"(?im)^content-type:\s*([\w.+/-]+)", head)
-    return kind is not None and kind[1].lower().startswith("text/") or bool(
-        kind and kind[1].lower().endswith(("json", "xml"))
-    )
+    if kind is None:
+        return False
+    media = kind[1].lower()
+    return media.startswith("text/") or media.endswith(("json", "xml"))
 
 
 def _decoded(coding: bytes | None, content: bytes) -> bytes:

@@ -19,7 +19,9 @@ ROUNDS = 3
 _UTF16 = re.compile(r"%u([0-9a-fA-F]{4})")
 _PERCENT = re.compile(r"(?:%[0-9a-fA-F]{2})+")
 _OVERLONG = re.compile(rb"[\xc0\xc1][\x80-\xbf]|\xe0[\x80-\x9f][\x80-\xbf]")
-_ESCAPE = re.compile(r"\\{1,4}(?:u([0-9a-fA-F]{4})|u\{0{0,4}([0-9a-fA-F]{1,4})\}|x([0-9a-fA-F]{2}))")
+_ESCAPE = re.compile(
+    r"\\{1,4}(?:u([0-9a-fA-F]{4})|u\{0{0,4}([0-9a-fA-F]{1,4})\}|x([0-9a-fA-F]{2}))"
+)
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}={0,2}\Z")
 _SPACES = re.compile("&(?:tab|newline);", re.IGNORECASE)  # also as no browser writes them
 _COMMENT = re.compile(r"/\*[^*]*(?:\*(?!/)[^*]*)*(?:\*/)?")
@@ -99,7 +101,7 @@ def from_base64(text: str) -> str | None:
 
 
 def _without_comments(text: str) -> list[str]:
-    """SQL comments gone, as a space and as nothing; and MySQL's conditional ones as their content."""
+    """SQL comments gone, as a space and as nothing; MySQL's conditional ones as content."""
     return list(
         dict.fromkeys(
             (_COMMENT.sub(" ", text), _COMMENT.sub("", text), _CONDITIONAL.sub(" ", text))

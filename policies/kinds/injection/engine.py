@@ -1,14 +1,14 @@
 """The engine: scores signs in the readings of each value.
 
-An ``Engine`` is anything that can say what is wrong with a list of values. ``Scoring`` is ours:
-all signs are one set of patterns that RE2 looks for in one pass, in time linear in the text
-whatever the text is. First all values are read as one text: what holds no sign as a whole holds
-none in its parts. Only where something was found is each value scored by itself.
+An ``Engine`` is anything that can say what is wrong with a list of values. ``Scoring`` is ours.
+RE2 looks for all signs of a class in one pass, in time linear in the text whatever the text is.
+First all values are read as one text: what holds no sign as a whole holds none in its parts.
+Only where something was found, or might be hidden, is each value scored by itself.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import unquote
 
 import re2
@@ -29,16 +29,12 @@ class Value(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """What was found in which value: its class, its score, and its signs, strongest first."""
+    """What was found in a value. ``explanation`` says what and where, and repeats no part of it."""
 
     value: Value
     kind: Class
     score: int
-    signs: tuple[Sign, ...]
-
-    @property
-    def explanation(self) -> str:
-        return self.signs[0].says
+    explanation: str
 
 
 class Engine(Protocol):
@@ -51,11 +47,10 @@ class Engine(Protocol):
 
 
 class Scoring:
-    """The engine for some classes of attacks. Immutable; shared by all calls."""
+    """The engine for some classes of attacks. Immutable; one serves every route."""
 
-    def __init__(self, classes: Iterable[Class]) -> None:
-        wanted = frozenset(classes)
-        self._signs = tuple(sign for sign in ALL_SIGNS if sign.kind in wanted)
+    def __init__(self, classes: frozenset[Class]) -> None:
+        self._signs = tuple(sign for sign in ALL_SIGNS if sign.kind in classes)
         self._alone = _automata(self._signs, "")
         self._together = _automata(self._signs, "(?m)")
 
@@ -68,34 +63,35 @@ class Scoring:
         """The findings in one value."""
         if len(value.text) < _SHORTEST:
             return []
-        hits: set[int] = set()
-        for text in readings(value.text):
-            hits.update(_matches(self._alone, text))
+        texts = readings(value.text)
+        hits = {hit for text in texts for hit in _matches(self._alone, text)}
         found: dict[Class, list[Sign]] = {}
         for hit in sorted(hits):
             sign = self._signs[hit]
-            if lines or sign.context == "any":
+            if lines or not sign.lines:
                 found.setdefault(sign.kind, []).append(sign)
         return [
-            Finding(value, kind, total, tuple(sorted(signs, key=lambda sign: -sign.weight)))
+            Finding(value, kind, score, _explain(max(signs, key=_weight), texts))
             for kind, signs in found.items()
-            if (total := sum(sign.weight for sign in signs)) >= THRESHOLD
+            if (score := sum(map(_weight, signs))) >= THRESHOLD
         ]
 
     def _suspicious(self, values: Sequence[Value], lines: bool) -> bool:
         """False only if no value can reach the threshold."""
         together = readings("\n".join(value.text for value in values))
-        if "/*" in together[0] or "/*" in together[-1]:
+        if "/*" in together[0] or "/*" in together[-1]:  # a comment may swallow the next value
             return True
         if lines and any("\r" in text or text.count("\n") >= len(values) for text in together):
             return True
-        if any(self._hits(text, False) for text in together):
+        if any(not self._signs[hit].lines for t in together for hit in _matches(self._together, t)):
             return True
         return any(from_base64(unquote(value.text)) for value in values)
 
-    def _hits(self, text: str, lines: bool) -> list[int]:
-        hits = _matches(self._together, text)
-        return hits if lines else [hit for hit in hits if self._signs[hit].context == "any"]
+
+@cache
+def scoring(classes: frozenset[Class]) -> Scoring:
+    """The one engine for these classes: its automata grow with what they meet."""
+    return Scoring(classes)
 
 
 _Automata = tuple[tuple[int, re2.Set], ...]
@@ -110,7 +106,7 @@ def _automata(signs: Sequence[Sign], flags: str) -> _Automata:
     made: list[tuple[int, re2.Set]] = []
     for at, sign in enumerate(signs):
         if at == 0 or sign.kind != signs[at - 1].kind:
-            made.append((at, re2.Set.SearchSet(options())))
+            made.append((at, re2.Set.SearchSet(_options())))
         made[-1][1].Add(flags + sign.pattern)
     for _, automaton in made:
         automaton.Compile()
@@ -122,10 +118,28 @@ def _matches(automata: _Automata, text: str) -> list[int]:
     return [first + hit for first, each in automata for hit in each.Match(encoded) or ()]
 
 
-@cache
-def options() -> re2.Options:
-    """How every pattern is compiled: for text that is in lower case already."""
+def _options() -> re2.Options:
     chosen = re2.Options()
     chosen.max_mem = _MEMORY
     chosen.log_errors = False
     return chosen
+
+
+def _weight(sign: Sign) -> int:
+    return sign.weight
+
+
+def _explain(sign: Sign, texts: list[str]) -> str:
+    """Which sign, where in the value, and whether it shows only once the value is decoded."""
+    pattern = _compiled(sign.pattern)
+    for number, text in enumerate(texts):
+        match = pattern.search(text)
+        if match is not None:
+            where = f"at character {match.start() + 1}"
+            return f"{sign.says}, {where}" + (" once decoded" if number else "")
+    return sign.says
+
+
+@cache
+def _compiled(pattern: str) -> Any:
+    return re2.compile(pattern, _options())

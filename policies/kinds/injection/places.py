@@ -58,7 +58,9 @@ def header_values(headers: Headers) -> list[Value]:
         said = sayable(name.decode("latin-1"))
         if name == b"cookie":
             for pair in text.split(";"):
-                values += form_values("headers", pair.strip().replace("+", "%2B").replace("&", "%26"))
+                values += form_values(
+                    "headers", pair.strip().replace("+", "%2B").replace("&", "%26")
+                )
             continue
         values.append(Value("headers", said, text))
         if name in (b"referer", b"origin") and "?" in text:

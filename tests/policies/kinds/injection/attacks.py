@@ -30,8 +30,15 @@ class Case(NamedTuple):
 
 
 def make_case(
-    source: str, group: str, kind: str, name: str, *, target: str = "/api",
-    headers: dict[str, str] | None = None, body: bytes = b"", method: str = "GET",
+    source: str,
+    group: str,
+    kind: str,
+    name: str,
+    *,
+    target: str = "/api",
+    headers: dict[str, str] | None = None,
+    body: bytes = b"",
+    method: str = "GET",
 ) -> Case:
     fields = [(k.lower().encode(), str(v).encode()) for k, v in (headers or {}).items()]
     try:
@@ -71,52 +78,66 @@ def gotestwaf() -> Iterator[Case]:
                     yield _placed(row, payload, encoder, place)
 
 
+_PART = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="test"\r\n\r\n'
+_SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
+_BODIES = {  # place: media type, what stands before and after the payload
+    "HTMLForm": ("application/x-www-form-urlencoded", "test=", ""),
+    "HTMLMultipartForm": (
+        f"multipart/form-data; boundary={BOUNDARY}",
+        _PART,
+        f"\r\n--{BOUNDARY}--",
+    ),
+    "XMLBody": ("application/xml", "", ""),
+    "SOAPBody": (
+        "application/soap+xml",
+        f'<s:Envelope xmlns:s="{_SOAP}"><s:Body><a>',
+        "</a></s:Body></s:Envelope>",
+    ),
+    "gRPC": ("application/grpc", "\0\0\0\0\x10\n\x10", ""),
+}
+
+
 def _placed(row: dict[str, Any], payload: str, encoder: str, place: Any) -> Case:
-    group, text = f"{row['set']} {row['type']}", _ENCODERS[encoder](payload)
-    kind = "benign" if row["set"] == "false-pos" else _KINDS.get(str(row["type"])) or _mixed(row, payload)
-    head = ("gotestwaf", group, kind)
-    name = f"{encoder} {place if isinstance(place, str) else next(iter(place))} {payload}"
+    kind = (
+        "benign" if row["set"] == "false-pos" else _KINDS.get(row["type"]) or _mixed(row, payload)
+    )
+    title = place if isinstance(place, str) else next(iter(place))
+    head = ("gotestwaf", f"{row['set']} {row['type']}", kind, f"{encoder} {title} {payload}")
+    text = _ENCODERS[encoder](payload)
     escaped = text if encoder == "URL" else quote(text, safe="")
-    match place:
-        case "URLParam":
-            return make_case(*head, name, target=f"/api?test={escaped}")
-        case "URLPath":
-            return make_case(*head, name, target=f"/{text}")
-        case "HTMLForm":
-            return _posted(head, name, "application/x-www-form-urlencoded", f"test={escaped}")
-        case "HTMLMultipartForm":
-            body = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="test"\r\n\r\n{text}\r\n--{BOUNDARY}--\r\n'
-            return _posted(head, name, f"multipart/form-data; boundary={BOUNDARY}", body)
-        case "JSONRequest":
-            return _posted(head, name, "application/json", json.dumps({"test": text}))
-        case "Header":
-            return make_case(*head, name, headers={"X-Test": text})
-        case "UserAgent":
-            return make_case(*head, name, headers={"User-Agent": text})
-        case "XMLBody":
-            return _posted(head, name, "application/xml", text)
-        case "SOAPBody":
-            body = f'<soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/"><soap:Body><a>{text}</a></soap:Body></soap:Envelope>'
-            return _posted(head, name, "application/soap+xml", body)
-        case "gRPC":
-            framed = text.encode()
-            return _posted(head, name, "application/grpc", "\0\0\0\0\x10\n\x10" + framed.decode())
-    return _special(head, name, place, text)
+    if title == "URLParam":
+        return make_case(*head, target=f"/api?test={escaped}")
+    if title == "URLPath":
+        return make_case(*head, target=f"/{text}")
+    if title in ("Header", "UserAgent"):
+        return make_case(*head, headers={"X-Test" if title == "Header" else "User-Agent": text})
+    if title == "JSONRequest":
+        return _posted(head, "application/json", json.dumps({"test": text}))
+    if title in _BODIES:
+        media, before, after = _BODIES[title]
+        return _posted(head, media, before + (escaped if title == "HTMLForm" else text) + after)
+    if title == "GraphQL":
+        if place[title]["method"] == "POST":
+            return _posted(head, "application/json", text)
+        return make_case(*head, target=f"/graphql?query={escaped}")
+    return _raw(head, place["RawRequest"], text)
 
 
-def _special(head: tuple[str, str, str], name: str, place: dict[str, Any], text: str) -> Case:
-    if "GraphQL" in place:
-        if place["GraphQL"]["method"] == "POST":
-            return _posted(head, name, "application/json", text)
-        return make_case(*head, name, target=f"/graphql?query={quote(text, safe='')}")
-    raw = place["RawRequest"]
-    fill = lambda part: part.replace("{{payload}}", text)  # noqa: E731
-    headers = {k: fill(v) for k, v in raw.get("headers", {}).items()}
-    return make_case(*head, name, target=raw["path"], headers=headers, body=fill(raw["body"]).encode(), method=raw["method"])
+def _raw(head: tuple[str, str, str, str], request: dict[str, Any], text: str) -> Case:
+    def fill(part: str) -> str:
+        return part.replace("{{payload}}", text)
+
+    return make_case(
+        *head,
+        target=request["path"],
+        headers={name: fill(value) for name, value in request.get("headers", {}).items()},
+        body=fill(request["body"]).encode(),
+        method=request["method"],
+    )
 
 
-def _posted(head: tuple[str, str, str], name: str, media: str, body: str) -> Case:
-    return make_case(*head, name, headers={"Content-Type": media}, body=body.encode(), method="POST")
+def _posted(head: tuple[str, str, str, str], media: str, body: str) -> Case:
+    return make_case(*head, headers={"Content-Type": media}, body=body.encode(), method="POST")
 
 
 def _mixed(row: dict[str, Any], payload: str) -> str:
@@ -156,11 +177,11 @@ def crs(positive: bool = True) -> Iterator[Case]:
 
 def _crs_case(test: dict[str, Any], rule: int, positive: bool) -> Case:
     kind = _RULES.get(rule) or _FAMILIES.get(str(rule)[:3], "other")
-    headers = dict(test.get("headers") or {})
+    headers = dict(test["headers"])
     body = (test.get("data") or "").encode()
     if body and not any(name.lower() == "content-type" for name in headers):
         headers["Content-Type"] = "application/x-www-form-urlencoded"
     return make_case(
         "crs", str(rule), kind if positive else "benign", f"{test['rule']}-{test['test']}",
-        target=test.get("uri") or "/", headers=headers, body=body, method=test.get("method") or "GET",
+        target=test["uri"], headers=headers, body=body, method=test["method"],
     )  # fmt: skip

@@ -1,0 +1,84 @@
+"""Recall and false positives: the thresholds that the product is held to, and the whole table.
+
+``pytest -s`` shows the table; ``figures`` prints it alone.
+"""
+
+import pytest
+
+from policies.kinds.injection import Injection
+from tests.policies.kinds.injection import figures
+from tests.policies.kinds.injection.attacks import VECTORS, Case, crs, gotestwaf
+from tests.policies.kinds.injection.benign.generate import make, read
+
+needs_vectors = pytest.mark.skipif(
+    not VECTORS.is_dir(), reason="../shared/vectors/injection is not there"
+)
+
+# Least recall in percent. Every set is named: a figure that gets worse is seen. Those below 90 are
+# sets that this kind does not claim (see docs/design/0007), measured so that nobody has to guess.
+GOTESTWAF = {
+    "sqli": (66, 98), "xss": (340, 99), "traversal": (30, 100), "crlf": (31, 100),
+    "nosql": (50, 100), "xxe": (9, 100), "command": (106, 92), "other": (37, 0),
+}  # fmt: skip
+CRS = {
+    "sqli": (309, 90), "sqli, paranoia 2-4": (548, 58), "xss": (207, 85), "traversal": (14, 100),
+    "crlf": (32, 100), "nul": (5, 100), "nosql": (11, 100), "command": (707, 32),
+    "code": (1699, 25), "files": (52, 40), "other": (354, 0),
+}  # fmt: skip
+FALSE_POSITIVES = 0.5  # percent, at most
+
+
+@pytest.fixture(scope="module")
+def injection() -> Injection:
+    return figures.policy()
+
+
+def _held(injection: Injection, cases: list[Case], least: dict[str, tuple[int, int]]) -> None:
+    counts = figures.count(injection, cases, "kind")
+    assert {name: row.cases for name, row in counts.items()} == {
+        n: c for n, (c, _) in least.items()
+    }
+    for name, row in counts.items():
+        assert row.rate >= least[name][1], (name, row)
+
+
+@needs_vectors
+def test_recall_on_gotestwaf(injection: Injection) -> None:
+    attacks = [case for case in gotestwaf() if case.kind != "benign"]
+    _held(injection, attacks, GOTESTWAF)
+
+
+@needs_vectors
+def test_the_harmless_requests_of_gotestwaf_pass(injection: Injection) -> None:
+    harmless = [case for case in gotestwaf() if case.kind == "benign"]
+    assert len(harmless) == 3 * 47
+    assert figures.count(injection, harmless, "kind")["benign"].refused == 0
+
+
+@needs_vectors
+def test_recall_on_the_owasp_core_rule_set(injection: Injection) -> None:
+    _held(injection, list(crs()), CRS)
+
+
+def test_the_benign_corpus_is_what_its_templates_make() -> None:
+    values = read()
+    assert values == list(make())
+    assert len(values) == 6563
+    assert len({value.text for value in values}) == len(values)
+    held_out = [value for value in values if value.held_out]
+    assert len(held_out) / len(values) == pytest.approx(0.2, abs=0.01)
+    origins = {value.origin for value in held_out}
+    assert not origins & {value.origin for value in values if not value.held_out}
+
+
+def test_false_positives_on_the_benign_corpus(injection: Injection) -> None:
+    """In every place, of the values seen in tuning and of those held out."""
+    for name, row in figures.benign(injection).items():
+        assert row.rate <= FALSE_POSITIVES, (name, row)
+
+
+@needs_vectors
+def test_the_table_shows_every_figure(injection: Injection) -> None:
+    lines = list(figures.table(injection))
+    print("", *lines, sep="\n")
+    assert len(lines) == 1 + len(GOTESTWAF) + 1 + len(CRS) + 21 + 1 + 1 + 10
