@@ -25,7 +25,7 @@ _ESCAPE = re.compile(
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}={0,2}\Z")
 _SPACES = re.compile("&(?:tab|newline);", re.IGNORECASE)  # also as no browser writes them
 _COMMENT = re.compile(r"/\*[^*]*(?:\*(?!/)[^*]*)*(?:\*/)?")
-_CONDITIONAL = re.compile(r"/\*(?:!|\+)[0-9]{0,6}|\*/")
+_CONDITIONAL = re.compile(r"/\*[!+][0-9]*([^*]*(?:\*(?!/)[^*]*)*)(?:\*/)?")
 _APOSTROPHES = re.compile("[\u2018\u2019\u201b\u02bc\u02b9\u2032\u00b4]")
 _QUOTES = re.compile("[\u201c\u201d\u201f\u2033]")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200d\u2060\ufeff]")
@@ -101,9 +101,7 @@ def from_base64(text: str) -> str | None:
 
 
 def _without_comments(text: str) -> list[str]:
-    """SQL comments gone, as a space and as nothing; MySQL's conditional ones as content."""
-    return list(
-        dict.fromkeys(
-            (_COMMENT.sub(" ", text), _COMMENT.sub("", text), _CONDITIONAL.sub(" ", text))
-        )
-    )
+    """SQL comments gone, as a space and as nothing; MySQL's conditional ones as their content."""
+    shown = _CONDITIONAL.sub(r" \1 ", text) if "/*!" in text or "/*+" in text else text
+    found = (_COMMENT.sub(" ", text), _COMMENT.sub("", text), _COMMENT.sub(" ", shown))
+    return list(dict.fromkeys(found))

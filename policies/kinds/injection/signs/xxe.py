@@ -7,7 +7,7 @@ SIGNS = (
         "xxe",
         5,
         "an external or parameter entity",
-        r"<!entity\b|!entity\s+%?\s*\w+\s+(?:system|public)|\+adw-?\+?acEA?|\+adwaiq-",
+        r"<!entity\b|!entity\s+%?\s*\w+\s+(?:system|public)|\+adw-?\+?acea?|\+adwaiq-",
     ),
     Sign(
         "xxe",

@@ -81,4 +81,4 @@ def test_false_positives_on_the_benign_corpus(injection: Injection) -> None:
 def test_the_table_shows_every_figure(injection: Injection) -> None:
     lines = list(figures.table(injection))
     print("", *lines, sep="\n")
-    assert len(lines) == 1 + len(GOTESTWAF) + 1 + len(CRS) + 21 + 1 + 1 + 10
+    assert len(lines) == 1 + len(GOTESTWAF) + 1 + len(CRS) + 1 + 29 + 1 + 1 + 10
