@@ -1,7 +1,10 @@
 # The commands of this project. All of them work from a fresh clone with python3.11 and make.
 # What runs and what is tested is installed from lock files, with hashes, into .venv.
 
-PYTHON ?= python3.11
+# Debian's interpreter first: it is built with profile-guided optimisation, as one built by hand
+# often is not, and the proxy is a fifth faster on it.
+PYTHON ?= $(or $(shell for each in /usr/bin/python3.11 python3.11; do \
+	$$each -c 'import ensurepip' 2>/dev/null && echo $$each && break; done),python3.11)
 BIN := .venv/bin
 PROVIDER := tests/e2e/provider
 # Needed by some tests; without npm they are skipped, with that reason.

@@ -64,12 +64,14 @@ class Upstream:
     def __init__(self, spec: UpstreamSpec) -> None:
         """Raises ``ValueError`` when certificates, networks or host names cannot be used."""
         self.spec = spec
+        self._retries, self._total_timeout = spec.retries, spec.total_timeout
         secure = any(target.secure for target in spec.targets)
         tls = client_context(spec.tls) if secure else None
         self._members = [
             Member(target, spec, Pool(target, spec, tls if target.secure else None))
             for target in spec.targets
         ]
+        self._single = self._members[0] if len(self._members) == 1 else None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._checks: asyncio.Task[None] | None = None
 
@@ -82,15 +84,15 @@ class Upstream:
         what ``body.read`` raises: the upstream has then seen no complete request.
         """
         loop = self._loop or self._start()
-        until = loop.time() + self.spec.total_timeout
+        now = loop.time()
+        until = now + self._total_timeout
         content = b"" if body is None or body.length == 0 else _whole(body)
         framing = framing_lines(request.method, content, body.length if body else 0)
-        replayable = content == b"" and request.method in _IDEMPOTENT and self.spec.retries > 0
         fresh = False
         tried: list[Member] = []
-        error: UpstreamError = UpstreamUnavailable("every target rests or is unhealthy")
-        while len(tried) <= self.spec.retries:
-            member = self._choose(loop.time(), tried)
+        error: UpstreamError | None = None
+        while len(tried) <= self._retries:
+            member = self._choose(now, tried)
             if member is None:
                 break
             data = request_head(request, member.prefix, member.host_lines, framing)
@@ -98,23 +100,26 @@ class Upstream:
                 connection = None if fresh else member.pool.take()
                 if connection is None:
                     connection = await member.pool.connect(until)
+                    now = loop.time()
             except UpstreamUnavailable:
                 raise
             except UpstreamError as refused:
                 member.condition.failed(loop.time())
                 tried.append(member)
                 error = refused
+                now = loop.time()
                 continue
             if content is None:
-                answer = connection.send(request, data, body, until, on_interim)
+                answer = connection.send(request, data, body, now, until, on_interim)
             else:
-                answer = connection.send(request, data + content, None, until, on_interim)
+                answer = connection.send(request, data + content, None, now, until, on_interim)
             try:
                 response = await answer
             except ConnectionStale:
-                if not replayable:
+                if content != b"" or request.method not in _IDEMPOTENT or not self._retries:
                     raise
                 fresh = True  # so it cannot be stale again
+                now = loop.time()
             except UpstreamError:
                 member.condition.failed(loop.time())
                 raise
@@ -124,7 +129,7 @@ class Upstream:
             else:
                 member.condition.succeeded()
                 return response
-        raise error
+        raise error or UpstreamUnavailable("every target rests or is unhealthy")
 
     def retire(self) -> None:
         """The spec is gone: calls under way finish, idle connections end."""
@@ -147,6 +152,8 @@ class Upstream:
 
     def _choose(self, now: float, tried: list[Member]) -> Member | None:
         """The usable target whose turn it is, or None."""
+        if self._single is not None and not tried:
+            return self._single if self._single.condition.usable(now) else None
         best: Member | None = None
         total = 0
         for member in self._members:
@@ -172,7 +179,8 @@ class Upstream:
         until = asyncio.get_running_loop().time() + health.interval
         try:
             connection = member.pool.take() or await member.pool.connect(until)
-            answer = connection.send(request, data, None, until, _ignore)
+            now = asyncio.get_running_loop().time()
+            answer = connection.send(request, data, None, now, now + health.interval, _ignore)
             try:
                 response = await answer
             except asyncio.CancelledError:

@@ -109,7 +109,7 @@ async def _serve(gateway: Gateway, exchange: Exchange, call: Call) -> Outcome:
     if request.path.startswith("/-/"):
         return _own_endpoint(gateway, exchange, call)
     route = find_route(gateway, request)
-    if isinstance(route, Deny):
+    if not isinstance(route, Route):
         return _refuse(exchange, call, route)
     call.route = route.name
     refusal = standing_refusal(request, route)
@@ -123,16 +123,17 @@ async def _serve(gateway: Gateway, exchange: Exchange, call: Call) -> Outcome:
             return _settle(exchange, call, decided, chain)
     if has_looped(gateway, request):
         return _refuse(exchange, call, LOOP, chain)
-    body: Body | None = exchange.body if request.body_length != 0 else None
-    upstream = cast(Upstream, route.carrier)
+    body: Body | None = None
     try:
-        if body is not None and chain.reads_body:
-            examined = await _examined(chain, call, body)
-            if isinstance(examined, Deny | Answer):
-                return _settle(exchange, call, examined, chain)
-            body = examined
+        if request.body_length != 0:
+            body = exchange.body
+            if chain.reads_body:
+                examined = await _examined(chain, call, body)
+                if isinstance(examined, Deny | Answer):
+                    return _settle(exchange, call, examined, chain)
+                body = examined
         outgoing = upstream_request(gateway, call, route)
-        response = await upstream.send(outgoing, body, exchange.inform)
+        response = await cast(Upstream, route.carrier).send(outgoing, body, exchange.inform)
     except BodyRefused as refused:
         return _refuse(exchange, call, refused.deny, chain)
     except UpstreamError as error:
@@ -260,7 +261,7 @@ def upstream_request(gateway: Gateway, call: Call, route: Route) -> UpstreamRequ
     if route.strip_cookies:
         received = headers.without_cookies(received, route.strip_cookies)
     lines = headers.forward_lines(received, headers.dropped_names(route.strip_fields))
-    lines += [b": ".join(field) for field in call.upstream_fields]
+    lines += map(b": ".join, call.upstream_fields)
     lines.append(b"x-request-id: " + request.id.encode())
     host = received.get(b"host") or b""
     lines.append(headers.forwarding_lines(_chain_of(gateway, request), request.secure, host))
@@ -340,10 +341,9 @@ def date_field(second: int) -> Field:
 def _own_endpoint(gateway: Gateway, exchange: Exchange, call: Call) -> Outcome:
     """``/-/live``: the process runs. ``/-/ready``: it has a table and is not shutting down."""
     path = call.request.path
-    call.route = path
     if path not in ("/-/live", "/-/ready"):
-        call.route = ""
         return _refuse(exchange, call, _NOT_FOUND)
+    call.route = path
     if call.request.method not in ("GET", "HEAD"):
         return _refuse(exchange, call, _unmatched(NotMatched(("GET", "HEAD"))))
     if path == "/-/ready" and gateway.draining:

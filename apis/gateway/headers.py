@@ -66,11 +66,16 @@ def forward_lines(headers: Headers, dropped: frozenset[bytes]) -> list[bytes]:
 
 def answer_fields(fields: list[Field]) -> list[Field]:
     """An upstream's lines that go to the client."""
-    for name, value in fields:
-        if name == b"connection" and value.lower() not in (b"keep-alive", b"close"):
-            named = _tokens([v for n, v in fields if n == b"connection"])
-            return [f for f in fields if f[0] not in _RESPONSE_DROPPED and f[0] not in named]
-    return [field for field in fields if field[0] not in _RESPONSE_DROPPED]
+    index = dict(fields)
+    if len(index) == len(fields) and index.get(b"connection", b"close") in (
+        b"close",
+        b"keep-alive",
+    ):
+        for name in _RESPONSE_DROPPED & index.keys():
+            del index[name]
+        return list(index.items())
+    named = _tokens([value for name, value in fields if name == b"connection"])
+    return [f for f in fields if f[0] not in _RESPONSE_DROPPED and f[0] not in named]
 
 
 def _tokens(values: list[bytes]) -> frozenset[bytes]:

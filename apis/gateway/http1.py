@@ -24,7 +24,7 @@ import httptools
 from apis.gateway.exchange import BodyRefused, ClientGone
 from apis.gateway.handle import Gateway, date_field, handle
 from apis.gateway.headers import unmapped
-from apis.gateway.http1_exchange import Http1Exchange, status_line
+from apis.gateway.http1_exchange import Http1Exchange, head_lines
 from apis.gateway.http1_head import Message, Peer, make_request, malformed, too_large
 from apis.gateway.limits import Limits
 from apis.gateway.render import render
@@ -282,8 +282,7 @@ class Http1Protocol(asyncio.Protocol):
             (b"content-length", b"%d" % len(content)),
             (b"connection", b"close"),
         )
-        lines = b"\r\n".join([b": ".join(field) for field in fields])
-        self.transport.write(b"%s%s\r\n\r\n" % (status_line(status), lines))
+        self.transport.write(head_lines(status, fields) + b"\r\n\r\n")
         if method != b"HEAD":
             self.transport.write(content)
         gateway.observer.malformed(self.peer.address, status, deny.code)

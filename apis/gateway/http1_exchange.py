@@ -61,8 +61,7 @@ class Http1Exchange:
 
     def inform(self, status: int, fields: list[Field]) -> None:
         if self._http11 and not self.sent:
-            lines = [status_line(status), *[b"%s: %s\r\n" % field for field in fields], b"\r\n"]
-            self._connection.transport.write(b"".join(lines))
+            self._connection.transport.write(head_lines(status, fields) + b"\r\n\r\n")
 
     def start(self, status: int, fields: list[Field], length: int | None) -> None:
         if self._silent or status in _NO_CONTENT:
@@ -92,30 +91,36 @@ class Http1Exchange:
     def upgrade(self, fields: list[Field]) -> ClientTunnel:
         self.sent = True
         self.close = True
-        lines = [status_line(101), *[b"%s: %s\r\n" % field for field in fields]]
         protocol = self.request.headers.get(b"upgrade") or b""
-        lines.append(b"connection: upgrade\r\nupgrade: %s\r\n\r\n" % protocol)
-        self._connection.transport.write(b"".join(lines))
+        end = b"\r\nconnection: upgrade\r\nupgrade: %s\r\n\r\n" % protocol
+        self._connection.transport.write(head_lines(101, fields) + end)
         return self._connection.become_tunnel()
 
     def _head(self, status: int, fields: list[Field], length: int | None) -> bytes:
         self.sent = True
         if not self.close:
             self.close = self._connection.must_close(self.body)
-        lines = [b": ".join(field) for field in fields]
+        end = b"\r\n\r\n"
         if length is not None and status != 204:
-            lines.append(b"content-length: %d" % length)
+            end = b"\r\ncontent-length: %d\r\n\r\n" % length
         elif self._chunked:
-            lines.append(b"transfer-encoding: chunked")
+            end = b"\r\ntransfer-encoding: chunked\r\n\r\n"
         if self.close:
-            lines.append(b"connection: close")
-        return status_line(status) + b"\r\n".join(lines) + b"\r\n\r\n"
+            end = b"\r\nconnection: close" + end
+        return head_lines(status, fields) + end
+
+
+def head_lines(status: int, fields: list[Field]) -> bytes:
+    """The lines of an answer's head, without the line break behind the last."""
+    lines = [_status_line(status)]
+    lines += map(b": ".join, fields)
+    return b"\r\n".join(lines)
 
 
 @lru_cache(maxsize=600)
-def status_line(status: int) -> bytes:
+def _status_line(status: int) -> bytes:
     try:
         reason = HTTPStatus(status).phrase
     except ValueError:
         reason = ""
-    return f"HTTP/1.1 {status} {reason}\r\n".encode()
+    return f"HTTP/1.1 {status} {reason}".encode()

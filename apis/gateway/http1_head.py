@@ -137,7 +137,8 @@ def _check_head(message: Message, limits: Limits) -> Deny | None:
     if 0x5F in message.headers.names:
         # Many servers fold _ and - into one, so such a name could pose as a reserved one.
         return malformed("Header names with an underscore are not accepted.")
-    if message.headers.get(b"expect", b"100-continue").lower() != b"100-continue":
+    expectation = message.headers.get(b"expect")
+    if expectation is not None and expectation.lower() != b"100-continue":
         return malformed("The only expectation accepted is 100-continue.")
     return None
 

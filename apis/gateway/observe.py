@@ -7,6 +7,7 @@ console process. Nothing here holds a token, a query, a header value or a body.
 
 import os
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
@@ -78,19 +79,14 @@ class Metrics:
     """Counters of one worker since it started."""
 
     def __init__(self) -> None:
-        self.calls: dict[tuple[str, int, str], int] = {}
-        self.durations: dict[str, list[int]] = {}
-        self.seconds: dict[str, float] = {}
+        self.calls: dict[tuple[str, int, str], int] = defaultdict(int)
+        self.durations: dict[str, list[int]] = defaultdict(lambda: [0] * (len(BUCKETS) + 1))
+        self.seconds: dict[str, float] = defaultdict(float)
         self.reported: dict[tuple[str, str, str], int] = {}
 
     def count(self, route: str, status: int, code: str, seconds: float) -> None:
-        key = (route, status, code)
-        self.calls[key] = self.calls.get(key, 0) + 1
-        buckets = self.durations.get(route)
-        if buckets is None:
-            buckets = self.durations[route] = [0] * (len(BUCKETS) + 1)
-            self.seconds[route] = 0.0
-        buckets[bisect_left(BUCKETS, seconds)] += 1
+        self.calls[(route, status, code)] += 1
+        self.durations[route][bisect_left(BUCKETS, seconds)] += 1
         self.seconds[route] += seconds
 
     def count_report(self, route: str, policy: str, code: str) -> None:

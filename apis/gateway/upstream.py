@@ -78,14 +78,17 @@ class UpstreamResponse:
         status: int,
         fields: list[Field],
         length: int | None,
-        content: bytes | None,
-        connection: "UpstreamConnection | None" = None,
-        stream: Stream | None = None,
+        content: bytes | None = None,
     ) -> None:
         self.status = status
         self.fields = fields
         self.length = length
         self.content = content
+        self._connection: UpstreamConnection | None = None
+        self._stream: Stream | None = None
+
+    def carried_by(self, connection: "UpstreamConnection", stream: Stream | None) -> None:
+        """More follows on ``connection``: content through ``stream``, or a tunnel's bytes."""
         self._connection = connection
         self._stream = stream
 

@@ -57,6 +57,9 @@ class AnswerReader:
     def __init__(self, flow: Callable[[], None]) -> None:
         """``flow`` is called when the reader of the content made room."""
         self._flow = flow
+        self.length: int | None = None
+        self.content: bytes | None = None
+        self.rest = b""
         self.ended = True  # no answer is under way
         self.reusable = False  # the connection may carry another exchange
 
@@ -67,9 +70,7 @@ class AnswerReader:
         self._on_interim = on_interim
         self._interims = 0
         self.status = 0
-        self.length: int | None = None
-        self.content: bytes | None = None
-        self.rest = b""
+        self.content = None
         self.ended = False
         self._await_head()
 
@@ -99,38 +100,49 @@ class AnswerReader:
     def _await_head(self) -> None:
         self._parser = httptools.HttpResponseParser(self)
         self._head = b""  # what has come of it, when that is not all
-        self._headed = self._keep_alive = self._complete = self._excess = False
-        self.fields: list[Field] = []
-        self._size = 0
+        self._complete = False
+        self._lines: list[Field] = []
+        self.fields = self._lines
         self.feed = self._take_head
 
     def _take_head(self, data: bytes) -> None:
+        end = 0 if self._head else data.find(_END_OF_HEAD) + 4
+        if end < 4:
+            self._take_part(data)
+            return
+        self._parse(data[:end])  # as nearly always: all of it at once
+        self._on_head(data, end)
+
+    def _take_part(self, data: bytes) -> None:
         held = len(self._head)
-        head = self._head + data if held else data
-        end = head.find(_END_OF_HEAD, max(held - 3, 0)) + 4
-        whole = end != 3
+        self._head += data
+        end = self._head.find(_END_OF_HEAD, max(held - 3, 0)) + 4
+        self._parse(data[: end - held] if end >= 4 else data)
+        if end >= 4:
+            self._on_head(self._head, end)
+        elif len(self._head) > MAX_HEAD:
+            raise UpstreamInvalid("the answer's head is too large")
+
+    def _parse(self, data: bytes) -> None:
         try:
-            self._parser.feed_data(data[: end - held] if whole else data)
+            self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             pass  # a 101: what follows is not HTTP
         except httptools.HttpParserError as error:
             raise UpstreamInvalid(f"the answer is malformed: {error}") from None
-        if (end if whole else len(head)) > MAX_HEAD:
-            raise UpstreamInvalid("the answer's head is too large")
-        if whole:
-            self._on_head(head[:end], head[end:])
-        else:
-            self._head = head
 
-    def _on_head(self, head: bytes, rest: bytes) -> None:
-        check_head(head, self.fields)
+    def _on_head(self, data: bytes, end: int) -> None:
+        """A head is there: the first ``end`` bytes of ``data``."""
+        if end > MAX_HEAD:
+            raise UpstreamInvalid("the answer's head is too large")
+        check_head(data, self.fields)
         status = self._parser.get_status_code()
         if status >= 200:
-            self._on_final(status, head, rest)
+            self._on_final(status, data, end)
         elif status == 101:
-            self._on_switch(rest)
+            self._on_switch(data[end:])
         else:
-            self._on_informational(status, rest)
+            self._on_informational(status, data[end:])
 
     def _on_informational(self, status: int, rest: bytes) -> None:
         """An interim answer (RFC 9110 15.2); a 100 is for us, and the body is sent anyway."""
@@ -152,17 +164,21 @@ class AnswerReader:
         self.rest = rest
         self._end(reusable=False)
 
-    def _on_final(self, status: int, head: bytes, rest: bytes) -> None:
-        size, self.length = framing(self._method, status, head, self.fields)
+    def _on_final(self, status: int, data: bytes, end: int) -> None:
+        size, self.length = framing(self._method, status, data, self.fields)
         self.status = status
-        if len(rest) >= size >= 0:
-            self.content = rest[:size]
-            self._end(reusable=len(rest) == size)
+        came = len(data) - end
+        if came >= size >= 0:  # as with most answers: all of it at once
+            self.content = data[end : end + size]
+            self.ended = True
+            self.reusable = came == size and self._keep_alive
             return
+        rest = data[end:]
         self.stream = Stream(self._flow)
         self._size = self._left = size
         self._overhead = 0
         if size == CHUNKED:
+            self._excess = False
             self.feed = self._take_chunked
         elif size == UNTIL_CLOSE:
             self.feed = self.stream.feed
@@ -204,16 +220,16 @@ class AnswerReader:
     # Called by the parser
 
     def on_message_begin(self) -> None:
-        self._excess = self._complete
+        if self._complete:
+            self._excess = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._headed:  # later ones are trailers, which are dropped
-            # llhttp leaves blanks behind a value. A tab stays: to llhttp "chunked" with a tab is
-            # no coding it knows, so it must not look like one to ``framing``.
-            self.fields.append((name.lower(), value.rstrip(b" ")))
+        # llhttp leaves blanks behind a value. A tab stays: to llhttp "chunked" with a tab is
+        # no coding it knows, so it must not look like one to ``framing``.
+        self._lines.append((name.lower(), value.rstrip(b" ")))
 
     def on_headers_complete(self) -> None:
-        self._headed = True
+        self._lines = []  # trailers, which are dropped
         self._keep_alive = self._parser.should_keep_alive()
 
     def on_body(self, chunk: bytes) -> None:

@@ -153,14 +153,16 @@ class UpstreamConnection(asyncio.Protocol):
         request: UpstreamRequest,
         data: bytes,
         body: Body | None,
+        now: float,
         until: float,
         on_interim: Interim,
     ) -> "asyncio.Future[UpstreamResponse]":
         """Send a request; the result is its final head, before ``until`` on the loop's clock.
 
-        ``data`` is its head, with the whole body behind it unless ``body`` is given, which is
-        then sent as it comes. The result fails with an ``UpstreamError``, or with what
-        ``body.read`` raises; who does not wait for it any more calls ``given_up``.
+        ``now`` is what that clock shows. ``data`` is the request's head, with the whole body
+        behind it unless ``body`` is given, which is then sent as it comes. The result fails with
+        an ``UpstreamError``, or with what ``body.read`` raises; who does not wait for it any more
+        calls ``given_up``.
         """
         self._reader.expect(request.method, request.upgrade, on_interim)
         self._receive = self._take
@@ -170,6 +172,9 @@ class UpstreamConnection(asyncio.Protocol):
         waiter: asyncio.Future[UpstreamResponse] = self._loop.create_future()
         self._waiter = waiter
         self.transport.write(data)
+        if body is None and self._blocked is None:
+            self.deadline = min(now + self._silence, until)  # what _rearm would find
+            return waiter
         if body is not None:
             self._upload = self._loop.create_task(self._send_body(body))
             self._upload.add_done_callback(self._uploaded)
@@ -265,21 +270,23 @@ class UpstreamConnection(asyncio.Protocol):
     def _deliver(self, waiter: "asyncio.Future[UpstreamResponse]") -> None:
         """The final head is there, perhaps with its whole content."""
         reader = self._reader
-        status, fields, length = reader.status, reader.fields, reader.length
+        status = reader.status
+        response = UpstreamResponse(status, reader.fields, reader.length)
         self._waiter = None
         self._until = NEVER
         if not self._sent:
             self._stop_upload()
         if status == 101:
-            response = self._response = UpstreamResponse(status, fields, length, None, self)
+            response.carried_by(self, None)
+            self._response = response
             self._receive = self._relay
             self._read(False)
         elif reader.ended:
-            response = UpstreamResponse(status, fields, length, reader.whole())
+            response.content = reader.whole()
             self._finish()
         else:
             self._stream = reader.stream
-            response = UpstreamResponse(status, fields, length, None, self, reader.stream)
+            response.carried_by(self, reader.stream)
             self._response = response
             if reader.endless:
                 self._silence = self._spec.idle_timeout
@@ -304,7 +311,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._reused = True
         self._receive = self._refuse
         self.deadline = self._loop.time() + KEPT_FOR
-        self._read(True)
+        if self._paused:
+            self._read(True)
         self._home.released(self)
 
     def _flow(self) -> None:

@@ -223,7 +223,7 @@ class Home:
 
 async def carried(connection, request):
     """The answer to a request; gives it up, as whoever sends one must, when it is cancelled."""
-    answer = connection.send(request, b"", None, NEVER, scripted.no_interim)
+    answer = connection.send(request, b"", None, 0.0, NEVER, scripted.no_interim)
     try:
         return await answer
     except asyncio.CancelledError:
@@ -267,7 +267,7 @@ def test_a_connection_that_was_paused_is_read_again_when_it_is_kept():
         connection.connection_made(transport)
         request = UpstreamRequest("GET", "/", None, b"")
         task = asyncio.ensure_future(
-            connection.send(request, b"", None, NEVER, scripted.no_interim)
+            connection.send(request, b"", None, 0.0, NEVER, scripted.no_interim)
         )
         await asyncio.sleep(0)
         connection.data_received(
