@@ -9,7 +9,8 @@ engine (``engine``), by the tables of ``signs``.
 """
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+import logging
+from collections.abc import Awaitable
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -24,11 +25,12 @@ from policies.kinds.injection.engine import Engine, Finding, scoring
 from policies.kinds.injection.places import head_values
 from policies.kinds.injection.signs import Class
 
+logger = logging.getLogger(__name__)
+
 Place = Literal["path", "query", "headers", "body"]
 
 _LONG = 32 * 1024  # bytes of a body that are inspected in the event loop; more go to a thread
 _MOST_ERRORS = 10
-_DETAIL = "The request looks like an attack, so it was not passed on."
 
 
 class InjectionConfig(PolicyConfig):
@@ -67,7 +69,7 @@ class Injection(Policy):
 
     def check(self, call: Call) -> Decision:
         values = head_values(call.request, self._places)
-        return _decision(self._engine.inspect(values, lines=True))
+        return _decided(call, self._engine.inspect(values, lines=True))
 
     def holds_body(self, call: Call) -> bool:
         return "body" in self._places and is_read(call.request.headers)
@@ -77,26 +79,33 @@ class Injection(Policy):
             return asyncio.to_thread(self._inspect, call, content)
         return self._inspect(call, content)
 
+    def describe(self, call: Call) -> str:
+        return f"nothing found in {', '.join(sorted(self._places))}"
+
     def _inspect(self, call: Call, content: bytes) -> Decision:
         try:
             values = body_values(call.request.headers, content)
         except Unreadable as reason:
-            return Deny("injection_detected", _DETAIL, errors=(_error("body", "", str(reason)),))
-        return _decision(self._engine.inspect(values, lines=False))
-
-    def describe(self, call: Call) -> str:
-        return f"nothing found in {', '.join(sorted(self._places))}"
+            return _refused(call, [("body", "", str(reason))])
+        return _decided(call, self._engine.inspect(values, lines=False))
 
 
-def _decision(findings: list[Finding]) -> Decision:
+def _decided(call: Call, findings: list[Finding]) -> Decision:
     if not findings:
         return PASS
-    errors = tuple(
-        _error(finding.value.place, finding.value.name, f"{finding.kind}: {finding.explanation}")
-        for finding in findings[:_MOST_ERRORS]
+    return _refused(
+        call,
+        [(f.value.place, f.value.name, f"{f.kind}: {f.explanation}") for f in findings],
     )
-    return Deny("injection_detected", _DETAIL, errors=errors)
 
 
-def _error(place: str, name: str, message: str) -> Mapping[str, str]:
-    return {"in": place, "name": name, "message": message}
+def _refused(call: Call, reasons: list[tuple[str, str, str]]) -> Deny:
+    """The refusal. What was found is also logged, so that report mode says it to the operator."""
+    place, name, message = reasons[0]
+    where = f"{place} {name}".rstrip()
+    logger.info("request %s on %r: %s: %s", call.request.id, call.route, where, message)
+    return Deny(
+        "injection_detected",
+        f"The request looks like an attack. In {where}: {message}.",
+        errors=tuple({"in": i, "name": n, "message": m} for i, n, m in reasons[:_MOST_ERRORS]),
+    )

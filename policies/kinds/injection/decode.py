@@ -32,7 +32,10 @@ _INVISIBLE = re.compile("[\u00ad\u200b-\u200d\u2060\ufeff]")
 
 
 def readings(text: str) -> list[str]:
-    """``text`` and what it decodes to, each once, in lower case; the last is the most decoded."""
+    """``text`` and what it decodes to, each once, in lower case; the last is the most decoded.
+
+    A vertical tab reads as the space that it is in SQL and markup.
+    """
     found = [text]
     for _ in range(ROUNDS):
         decoded = _decode(found[-1])
@@ -40,7 +43,7 @@ def readings(text: str) -> list[str]:
         if decoded == found[-1]:
             break
         found.append(decoded)
-    lowered = list(dict.fromkeys(reading.lower() for reading in found))
+    lowered = list(dict.fromkeys(reading.lower().replace("\v", " ") for reading in found))
     if "/*" in lowered[-1]:
         lowered += _without_comments(lowered[-1])
     return lowered

@@ -34,6 +34,13 @@ SIGNS = (
     ),
     Sign(
         "command",
+        5,
+        "a line break, then a command",
+        rf"^\S*\s*[\r\n]+\s*(?:{_COMMAND}\s+{_ARGUMENT}|{_BARE}\s*$)",
+        lines=True,
+    ),
+    Sign(
+        "command",
         3,
         "a separator, then a command with a path or address",
         rf"{_SEPARATOR}[\s{{(]*{_COMMAND}\s+(?:-\S+\s+)*(?:/|https?:|'|[0-9]+\.[0-9]"

@@ -189,7 +189,7 @@ SIGNS = (
         "sqli",
         5,
         "a quote that is closed, then an operator and a comment",
-        rf"^[^']*'\s*[|&^<>=/%*+-]+\s*{_NAME}\s*(?:--|#)",
+        rf"^[^']*'\s*[|&^<>=/%*+-]+\s*(?:{_NAME}|{_NUMBER})\s*(?:--|#)",
     ),
     Sign(
         "sqli",
@@ -209,7 +209,7 @@ SIGNS = (
         "sqli",
         5,
         "a condition of literals after a number or bracket",
-        rf"(?:^|[0-9)=]){_S}\b(?:x?or"
+        rf"(?:^(?:[^\s=]*=)?\s*(?:['\"]?{_NUMBER})?|\)){_S}\b(?:x?or"
         rf"|and)\b{_S}(?:not\b{_S})?{_LITERAL}[\s)]*{_CMP}{_S}{_LITERAL}",
     ),
     Sign(
@@ -241,8 +241,15 @@ SIGNS = (
         "sqli",
         5,
         "a call that makes a database wait",
-        rf"(?:^|[^\w.]){_TIMED}\s*\(\s*(?:[^a-z\n)]*\)|[^\n]*,[^\n]*\(|'|[0-9]+(?:\.[a-z_]+)?\))"
+        rf"(?:^\s*|['\"(,=|&;+*/-]\s*|\b(?:select|and|or|xor|div|then|where|r?like|regexp)\s+){_TIMED}\s*\(\s*(?:[^a-z\n)]*\)|[^\n]*,[^\n]*\(|'|[0-9]+(?:\.[a-z_]+)?\))"
         rf"|\bwaitfor\s*(?:delay|time)\s*['\"(]|\bselect\s*\(?\s*{_TIMED}\b|\bsleep\s*\(\s*mod",
+    ),
+    Sign(
+        "sqli",
+        5,
+        "a value, then the end of a statement",
+        r"^-?[0-9]+[\s)'\"]*\b(?:order|group)\s+by\s+[0-9]|^[^']*'[\s)]*\b(?:order|group)\s+by\s+[0-9]"
+        r"|^[^\s;]*\s*;\s*(?:drop|truncate|alter|create)\s+(?:table|database|user|view)\s+\w",
     ),
     Sign("sqli", 5, "a database's catalogue", _CATALOGUE),
     Sign("sqli", 5, "a function of a database", rf"(?:^|[^\w.-]){_FUNCTION}"),

@@ -3,22 +3,21 @@
 ``pytest -s`` shows the table; ``figures`` prints it alone.
 """
 
+import logging
+from collections.abc import Iterator
+
 import pytest
 
-from policies.kinds.injection import Injection
 from tests.policies.kinds.injection import figures
-from tests.policies.kinds.injection.attacks import VECTORS, Case, crs, gotestwaf
+from tests.policies.kinds.injection.attacks import VECTORS
 from tests.policies.kinds.injection.benign.generate import make, read
-
-needs_vectors = pytest.mark.skipif(
-    not VECTORS.is_dir(), reason="../shared/vectors/injection is not there"
-)
+from tests.policies.kinds.injection.figures import Count, Figures
 
 # Least recall in percent. Every set is named: a figure that gets worse is seen. Those below 90 are
 # sets that this kind does not claim (see docs/design/0007), measured so that nobody has to guess.
 GOTESTWAF = {
     "sqli": (66, 98), "xss": (340, 99), "traversal": (30, 100), "crlf": (31, 100),
-    "nosql": (50, 100), "xxe": (9, 100), "command": (106, 92), "other": (37, 0),
+    "nosql": (50, 100), "xxe": (9, 100), "command": (106, 99), "other": (37, 0), "benign": (141, 0),
 }  # fmt: skip
 CRS = {
     "sqli": (309, 90), "sqli, paranoia 2-4": (548, 58), "xss": (207, 85), "traversal": (14, 100),
@@ -28,36 +27,41 @@ CRS = {
 FALSE_POSITIVES = 0.5  # percent, at most
 
 
+@pytest.fixture(scope="module", autouse=True)
+def quiet() -> Iterator[None]:
+    """Thousands of refusals need not be logged."""
+    logger = logging.getLogger("policies.kinds.injection")
+    logger.disabled = True
+    yield
+    logger.disabled = False
+
+
 @pytest.fixture(scope="module")
-def injection() -> Injection:
-    return figures.policy()
+def measured() -> Figures:
+    if not VECTORS.is_dir():
+        pytest.skip("../shared/vectors/injection is not there")
+    found = figures.measure(figures.policy())
+    print("", *figures.table(found), sep="\n")
+    return found
 
 
-def _held(injection: Injection, cases: list[Case], least: dict[str, tuple[int, int]]) -> None:
-    counts = figures.count(injection, cases, "kind")
-    assert {name: row.cases for name, row in counts.items()} == {
-        n: c for n, (c, _) in least.items()
-    }
+def _held(counts: dict[str, Count], least: dict[str, tuple[int, int]]) -> None:
+    assert {n: row.cases for n, row in counts.items()} == {n: c for n, (c, _) in least.items()}
     for name, row in counts.items():
         assert row.rate >= least[name][1], (name, row)
 
 
-@needs_vectors
-def test_recall_on_gotestwaf(injection: Injection) -> None:
-    attacks = [case for case in gotestwaf() if case.kind != "benign"]
-    _held(injection, attacks, GOTESTWAF)
+def test_recall_on_gotestwaf(measured: Figures) -> None:
+    _held(measured.gotestwaf, GOTESTWAF)
+    assert sum(row.cases for row in measured.gotestwaf_sets.values()) == 810
 
 
-@needs_vectors
-def test_the_harmless_requests_of_gotestwaf_pass(injection: Injection) -> None:
-    harmless = [case for case in gotestwaf() if case.kind == "benign"]
-    assert len(harmless) == 3 * 47
-    assert figures.count(injection, harmless, "kind")["benign"].refused == 0
+def test_the_harmless_requests_of_gotestwaf_pass(measured: Figures) -> None:
+    assert measured.gotestwaf["benign"] == Count(cases=3 * 47, refused=0)
 
 
-@needs_vectors
-def test_recall_on_the_owasp_core_rule_set(injection: Injection) -> None:
-    _held(injection, list(crs()), CRS)
+def test_recall_on_the_owasp_core_rule_set(measured: Figures) -> None:
+    _held(measured.crs, CRS)
 
 
 def test_the_benign_corpus_is_what_its_templates_make() -> None:
@@ -71,14 +75,7 @@ def test_the_benign_corpus_is_what_its_templates_make() -> None:
     assert not origins & {value.origin for value in values if not value.held_out}
 
 
-def test_false_positives_on_the_benign_corpus(injection: Injection) -> None:
+def test_false_positives_on_the_benign_corpus() -> None:
     """In every place, of the values seen in tuning and of those held out."""
-    for name, row in figures.benign(injection).items():
+    for name, row in figures.benign(figures.policy()).items():
         assert row.rate <= FALSE_POSITIVES, (name, row)
-
-
-@needs_vectors
-def test_the_table_shows_every_figure(injection: Injection) -> None:
-    lines = list(figures.table(injection))
-    print("", *lines, sep="\n")
-    assert len(lines) == 1 + len(GOTESTWAF) + 1 + len(CRS) + 1 + 29 + 1 + 1 + 10

@@ -104,6 +104,19 @@ def test_O4_what_is_refused_is_never_repeated(
     assert secret not in repr(body(policy, text, kind(b"application/json")))
 
 
+def test_O4_the_operator_is_told_what_matched_and_where(
+    policy: Injection, make_call: Callable[..., Call], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "policies.kinds.injection")
+    refused = policy.check(make_call(query=b"id=1%27%20or%201=1", id="r1"))
+    said = "query id: sqli: a quote that is closed, then a condition of literals"
+    assert isinstance(refused, Deny)
+    assert f"In {said}, at character 2 once decoded." in refused.detail
+    assert caplog.messages == [
+        f"request r1 on 'orders GET /items': {said}, at character 2 once decoded"
+    ]
+
+
 def test_headers_that_the_gateway_reads_itself_are_left_to_it(
     policy: Injection, make_call: Callable[..., Call]
 ) -> None:
