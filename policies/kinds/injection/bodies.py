@@ -17,6 +17,8 @@ from policies.kinds.injection.places import PLAIN, form_values, sayable
 
 _MOST_INFLATED = 8 * 1024 * 1024  # bytes that a compressed body may become
 _CHARSETS = {"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "iso-8859-15", "windows-1252"}
+_MOST_PARTS = 1000  # of a multipart body
+_WALKED = frozenset({str, list, dict})
 _XML_VALUE = re.compile(r">([^<>]+)|=\s*\"([^\"]*)\"|=\s*'([^']*)'|<!\[CDATA\[([^\]]*)")
 _DISPOSITION_VALUE = re.compile(r"([\w*]+)=(?:\"([^\"\r\n]*)\"|([^;\s]*))")
 
@@ -70,14 +72,15 @@ def _json(content: bytes, text: str) -> list[Value]:
             for key, member in node.items():
                 if not PLAIN.match(key):
                     values.append(Value("body", "", key))
-                left.append((sayable(key), member))
+                if type(member) in _WALKED:
+                    left.append((sayable(key), member))
         elif isinstance(node, list):
-            left += [(name, item) for item in node]
+            left += [(name, item) for item in node if type(item) in _WALKED]
     return values
 
 
 def _xml(text: str) -> list[Value]:
-    inside = (next(filter(None, groups), "") for groups in _XML_VALUE.findall(text))
+    inside = (match[match.lastindex or 0].strip() for match in _XML_VALUE.finditer(text))
     parts = [Value("body", "", part) for part in inside if not PLAIN.match(part)]
     return [Value("body", "", text), *parts]
 
@@ -86,6 +89,8 @@ def _multipart(boundary: object, text: str) -> list[Value]:
     """Names, file names and textual contents of the parts (RFC 7578)."""
     if not isinstance(boundary, str) or "--" + boundary not in text:
         return [Value("body", "", text)]
+    if text.count("--" + boundary) > _MOST_PARTS:
+        raise Unreadable("the body has more parts than are inspected")
     values: list[Value] = []
     for part in text.split("--" + boundary)[1:]:
         head, _, content = part.replace("\r\n", "\n").lstrip("\n").partition("\n\n")

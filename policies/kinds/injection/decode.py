@@ -11,10 +11,13 @@ import binascii
 import re
 import unicodedata
 from base64 import b64decode
+from collections.abc import Iterable
 from html import unescape
 from urllib.parse import unquote_to_bytes
 
 ROUNDS = 3
+_MARK = "\x1e"  # stands between texts that are read together, and for itself in none
+SEPARATOR = f"\n{_MARK}\n"
 
 _UTF16 = re.compile(r"%u([0-9a-fA-F]{4})")
 _PERCENT = re.compile(r"(?:%[0-9a-fA-F]{2})+")
@@ -23,26 +26,53 @@ _ESCAPE = re.compile(
     r"\\{1,4}(?:u([0-9a-fA-F]{4})|u\{0{0,4}([0-9a-fA-F]{1,4})\}|x([0-9a-fA-F]{2}))"
 )
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}={0,2}\Z")
+_SOLID = re.compile(r"\S{8,}\Z")
 _SPACES = re.compile("&(?:tab|newline);", re.IGNORECASE)  # also as no browser writes them
-_COMMENT = re.compile(r"/\*[^*]*(?:\*(?!/)[^*]*)*(?:\*/)?")
-_CONDITIONAL = re.compile(r"/\*[!+][0-9]*([^*]*(?:\*(?!/)[^*]*)*)(?:\*/)?")
+_COMMENT = re.compile(r"/\*[^*\x1e]*(?:\*(?!/)[^*\x1e]*)*(?:\*/)?")
+_CONDITIONAL = re.compile(r"/\*[!+][0-9]*([^*\x1e]*(?:\*(?!/)[^*\x1e]*)*)(?:\*/)?")
 _APOSTROPHES = re.compile("[\u2018\u2019\u201b\u02bc\u02b9\u2032\u00b4]")
 _QUOTES = re.compile("[\u201c\u201d\u201f\u2033]")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200d\u2060\ufeff]")
 
 
 def readings(text: str) -> list[str]:
-    """``text`` and what it decodes to, each once, in lower case; the last is the most decoded.
-
-    A vertical tab reads as the space that it is in SQL and markup.
-    """
-    found = [text]
+    """``text`` and what it decodes to, each once, in lower case; the last is the most decoded."""
+    found = [text.replace(_MARK, " ")]
     for _ in range(ROUNDS):
-        decoded = _decode(found[-1])
+        decoded = _decode(found[-1]).replace(_MARK, " ")
         decoded = from_base64(decoded) or decoded
         if decoded == found[-1]:
             break
         found.append(decoded)
+    return _finished(found)
+
+
+def readings_together(texts: Iterable[str]) -> list[str] | None:
+    """The readings of several texts as the lines of one, which hold all that each alone would.
+
+    None if a text may pass for several.
+    """
+    found = [SEPARATOR.join(texts)]
+    marks = found[0].count(_MARK)
+    for _ in range(ROUNDS):
+        decoded = _decode(found[-1])
+        if decoded == found[-1]:
+            break
+        found.append(decoded)
+    if any(reading.count(_MARK) != marks for reading in found):
+        return None
+    return _finished(found)
+
+
+def separable(text: str) -> str:
+    """``text`` as it is joined with others: followed by what it is the base64 of, if anything."""
+    plain = text.replace(_MARK, " ")
+    hidden = _hidden(plain)
+    return plain if hidden is None else SEPARATOR.join((plain, hidden.replace(_MARK, " ")))
+
+
+def _finished(found: list[str]) -> list[str]:
+    """In lower case, with vertical tabs as the spaces they are in SQL, and without comments too."""
     lowered = list(dict.fromkeys(reading.lower().replace("\v", " ") for reading in found))
     if "/*" in lowered[-1]:
         lowered += _without_comments(lowered[-1])
@@ -88,6 +118,19 @@ def _printable(match: re.Match[str]) -> str:
     """A JavaScript escape of a printable ASCII character; any other hides nothing."""
     code = int(match[1] or match[2] or match[3], 16)
     return chr(code) if 0x20 <= code < 0x7F else match[0]
+
+
+def _hidden(text: str) -> str | None:
+    """What ``text`` as a whole is the base64 of, once it is decoded."""
+    if not _SOLID.match(text):
+        return None
+    for _ in range(ROUNDS):
+        decoded = _decode(text)
+        plain = from_base64(decoded)
+        if plain or decoded == text:
+            return plain
+        text = decoded
+    return None
 
 
 def from_base64(text: str) -> str | None:

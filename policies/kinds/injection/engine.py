@@ -1,23 +1,28 @@
 """The engine: scores signs in the readings of each value.
 
 An ``Engine`` is anything that can say what is wrong with a list of values. ``Scoring`` is ours.
-RE2 looks for all signs of a class in one pass, in time linear in the text whatever the text is.
-First all values are read as one text: what holds no sign as a whole holds none in its parts.
-Only where something was found, or might be hidden, is each value scored by itself.
+RE2 finds all signs of a class in one pass, in time linear in the text whatever the text is.
+Values are read in groups, as the lines of one text: where the signs of a class weigh too little
+in a whole group, they do in each of its values. A group with more is divided, down to values.
 """
 
+import re
 from collections.abc import Sequence
 from functools import cache
+from itertools import groupby
+from operator import attrgetter
 from typing import Any, NamedTuple, Protocol
-from urllib.parse import unquote
 
 import re2
 
-from policies.kinds.injection.decode import from_base64, readings
+from policies.kinds.injection.decode import readings, readings_together, separable
 from policies.kinds.injection.signs import ALL_SIGNS, THRESHOLD, Class, Sign
 
 _MEMORY = 8 << 20  # bytes, for the states of each automaton, which are made as texts need them
-_SHORTEST = 2  # characters below which no value holds an attack
+_PARTS = 8  # into which a suspicious group is divided
+_ENOUGH = 10  # values with findings, after which no more are looked for
+_BREAK = re.compile("\r|\n(?!\x1e)(?<!\x1e\n)")  # a line break that separates no values
+_weight, _kind = attrgetter("weight"), attrgetter("kind")
 
 
 class Value(NamedTuple):
@@ -39,53 +44,83 @@ class Finding(NamedTuple):
 
 class Engine(Protocol):
     def inspect(self, values: Sequence[Value], lines: bool) -> list[Finding]:
-        """The findings in the values, none if they are harmless. Linear in their length.
+        """The first findings in the values, none if they are harmless. Linear in their length.
 
         ``lines``: line breaks have a meaning of their own where the values stand.
         """
         ...
 
 
+class Automaton:
+    """All signs of one class: which of them occur in a text is found in one pass.
+
+    There is one for each class because the states of one for all would multiply.
+    """
+
+    def __init__(self, signs: Sequence[Sign]) -> None:
+        self.kind: Class = signs[0].kind
+        self.signs = tuple(signs)
+        self._alone = _compiled_set(signs, "")
+        self._together = _compiled_set(signs, "(?m)")
+
+    def hits(self, texts: Sequence[bytes], lines: bool) -> list[Sign]:
+        """The signs in the readings of one value."""
+        numbers = {number for text in texts for number in self._alone.Match(text) or ()}
+        found = [self.signs[number] for number in sorted(numbers)]
+        return found if lines else [sign for sign in found if not sign.lines]
+
+    def may_convict(self, texts: Sequence[bytes]) -> bool:
+        """Whether a line of these texts may hold enough, signs of ``lines`` apart."""
+        numbers = {number for text in texts for number in self._together.Match(text) or ()}
+        found = (self.signs[number] for number in numbers)
+        weight: int = sum(sign.weight for sign in found if not sign.lines)
+        return weight >= THRESHOLD
+
+
+_Item = tuple[Value, str]  # a value, and its text as it is read together with others
+
+
 class Scoring:
     """The engine for some classes of attacks. Immutable; one serves every route."""
 
     def __init__(self, classes: frozenset[Class]) -> None:
-        self._signs = tuple(sign for sign in ALL_SIGNS if sign.kind in classes)
-        self._alone = _automata(self._signs, "")
-        self._together = _automata(self._signs, "(?m)")
+        self.automata = tuple(
+            Automaton(list(signs)) for kind, signs in groupby(ALL_SIGNS, _kind) if kind in classes
+        )
 
     def inspect(self, values: Sequence[Value], lines: bool) -> list[Finding]:
-        if len(values) > 1 and not self._suspicious(values, lines):
-            return []
-        return [finding for value in values for finding in self.score(value, lines)]
+        if len(values) < 2:
+            return [finding for value in values for finding in self.score(value, lines)]
+        found: list[Finding] = []
+        guilty = 0
+        items = [(value, separable(value.text)) for value in values]
+        waiting: list[tuple[Sequence[_Item], Sequence[Automaton]]] = [(items, self.automata)]
+        while waiting and guilty < _ENOUGH:
+            group, automata = waiting.pop()
+            if len(group) == 1:
+                findings = self.score(group[0][0], lines, automata)
+                guilty += bool(findings)
+                found += findings
+            elif suspects := _suspects(group, automata, lines):
+                size = -(-len(group) // _PARTS)
+                starts = reversed(range(0, len(group), size))
+                waiting += [(group[at : at + size], suspects) for at in starts]
+        return found
 
-    def score(self, value: Value, lines: bool) -> list[Finding]:
-        """The findings in one value."""
-        if len(value.text) < _SHORTEST:
-            return []
+    def score(
+        self, value: Value, lines: bool, automata: Sequence[Automaton] | None = None
+    ) -> list[Finding]:
+        """The findings in one value; by some of the automata where others cannot find any."""
         texts = readings(value.text)
-        hits = {hit for text in texts for hit in _matches(self._alone, text)}
-        found: dict[Class, list[Sign]] = {}
-        for hit in sorted(hits):
-            sign = self._signs[hit]
-            if lines or not sign.lines:
-                found.setdefault(sign.kind, []).append(sign)
-        return [
-            Finding(value, kind, score, _explain(max(signs, key=_weight), texts))
-            for kind, signs in found.items()
-            if (score := sum(map(_weight, signs))) >= THRESHOLD
-        ]
-
-    def _suspicious(self, values: Sequence[Value], lines: bool) -> bool:
-        """False only if no value can reach the threshold."""
-        together = readings("\n".join(value.text for value in values))
-        if "/*" in together[0] or "/*" in together[-1]:  # a comment may swallow the next value
-            return True
-        if lines and any("\r" in text or text.count("\n") >= len(values) for text in together):
-            return True
-        if any(not self._signs[hit].lines for t in together for hit in _matches(self._together, t)):
-            return True
-        return any(from_base64(unquote(value.text)) for value in values)
+        encoded = [text.encode("utf-8", "replace") for text in texts]
+        findings = []
+        for automaton in self.automata if automata is None else automata:
+            signs = automaton.hits(encoded, lines)
+            score = sum(map(_weight, signs))
+            if score >= THRESHOLD:
+                said = _explain(max(signs, key=_weight), texts)
+                findings.append(Finding(value, automaton.kind, score, said))
+        return findings
 
 
 @cache
@@ -94,39 +129,24 @@ def scoring(classes: frozenset[Class]) -> Scoring:
     return Scoring(classes)
 
 
-_Automata = tuple[tuple[int, re2.Set], ...]
+def _suspects(
+    group: Sequence[_Item], automata: Sequence[Automaton], lines: bool
+) -> Sequence[Automaton]:
+    """Those that may find something in a value of the group."""
+    texts = readings_together(text for _, text in group)
+    if texts is None or (lines and any(_BREAK.search(text) for text in texts)):
+        return automata
+    encoded = [text.encode("utf-8", "replace") for text in texts]
+    return [automaton for automaton in automata if automaton.may_convict(encoded)]
 
 
-def _automata(signs: Sequence[Sign], flags: str) -> _Automata:
-    """An automaton for each class, and the number of its first sign.
-
-    One for all would be one pass, but its states multiply. ``(?m)``: the ends of lines count as
-    those of the text.
-    """
-    made: list[tuple[int, re2.Set]] = []
-    for at, sign in enumerate(signs):
-        if at == 0 or sign.kind != signs[at - 1].kind:
-            made.append((at, re2.Set.SearchSet(_options())))
-        made[-1][1].Add(flags + sign.pattern)
-    for _, automaton in made:
-        automaton.Compile()
-    return tuple(made)
-
-
-def _matches(automata: _Automata, text: str) -> list[int]:
-    encoded = text.encode("utf-8", "replace")
-    return [first + hit for first, each in automata for hit in each.Match(encoded) or ()]
-
-
-def _options() -> re2.Options:
-    chosen = re2.Options()
-    chosen.max_mem = _MEMORY
-    chosen.log_errors = False
-    return chosen
-
-
-def _weight(sign: Sign) -> int:
-    return sign.weight
+def _compiled_set(signs: Sequence[Sign], flags: str) -> re2.Set:
+    """``(?m)``: the ends of lines count as those of the text."""
+    made = re2.Set.SearchSet(_options())
+    for sign in signs:
+        made.Add(flags + sign.pattern)
+    made.Compile()
+    return made
 
 
 def _explain(sign: Sign, texts: list[str]) -> str:
@@ -143,3 +163,10 @@ def _explain(sign: Sign, texts: list[str]) -> str:
 @cache
 def _compiled(pattern: str) -> Any:
     return re2.compile(pattern, _options())
+
+
+def _options() -> re2.Options:
+    chosen = re2.Options()
+    chosen.max_mem = _MEMORY
+    chosen.log_errors = False
+    return chosen

@@ -8,7 +8,10 @@ import re
 from policies.core.values import Headers, Request
 from policies.kinds.injection.engine import Value
 
-PLAIN = re.compile(r"[A-Za-z0-9_.:-]{0,7}\Z")  # too short and plain for any attack, even in base64
+PLAIN = re.compile(
+    r"(?s:.|[A-Za-z0-9_.:-]{0,7})\Z"
+)  # too short and plain for any attack, even in base64
+_PLAIN_PAIR = re.compile(r"[A-Za-z0-9_.:-]{0,7}(?:=[A-Za-z0-9_.:-]{0,7})?\Z")
 _SAYABLE = re.compile(r"[A-Za-z0-9_.\[\]-]{1,64}\Z")
 
 # Not inspected: what this gateway reads itself by its own strict grammar (framing, routing,
@@ -40,6 +43,8 @@ def form_values(place: str, text: str) -> list[Value]:
     """Names and values of ``application/x-www-form-urlencoded``, still percent-encoded."""
     values = []
     for pair in text.replace("+", " ").split("&"):
+        if _PLAIN_PAIR.match(pair):
+            continue
         name, _, value = pair.partition("=")
         if not PLAIN.match(name):
             values.append(Value(place, "", name))
