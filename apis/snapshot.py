@@ -12,11 +12,11 @@ from dataclasses import dataclass, field, replace
 from apis import routing
 from apis.config import ApiConfig, Document, RouteConfig, TlsConfig, UpstreamConfig
 from apis.precedence import effective_policies, route_name, whole_api
-from policies.core.chain import Attached, compile_chain
+from policies.core.chain import Attached, OnReport, compile_chain
 from policies.core.config import Problem
 from policies.core.policy import IdentityPolicy, Policy
 from policies.core.services import Services
-from policies.core.values import Call, Deny
+from policies.core.values import Deny
 from policies.entries import PolicyEntry
 from policies.references import Opener
 from policies.registry import KINDS
@@ -40,7 +40,7 @@ class Compiler:
     services: Services
     carrier: Callable[[routing.UpstreamSpec], routing.Carrier]
     opener: Opener
-    on_report: Callable[[str, Call, Deny], None]
+    on_report: OnReport
     private_networks: tuple[str, ...] = ()
     builtin: tuple[routing.Route, ...] = ()
 
@@ -145,13 +145,16 @@ class _CompiledApi:
         cookies = frozenset(name for policy in identities for name in policy.cookies)
         stripped = identity_names | consumed | {b"authorization"}
         for number, draft in enumerate(self._drafts):
+            draft.problem = draft.problem or _two_voices(draft.attached, identity_names)
             yield self._config.hosts, self._route(draft, number, stripped, cookies)
 
     def _route(
         self, draft: _Draft, number: int, stripped: frozenset[bytes], cookies: frozenset[str]
     ) -> routing.Route:
         config = self._config
-        passed = frozenset(name for item in draft.attached for name in item.policy.passes)
+        enforced = [item.policy for item in draft.attached if item.mode == "enforce"]
+        passed = frozenset(name for policy in enforced for name in policy.passes)
+        dropped = frozenset(name for policy in enforced for name in policy.drops)
         route = routing.Route(
             name=draft.name,
             api=config.name,
@@ -160,7 +163,7 @@ class _CompiledApi:
             methods=frozenset(draft.config.methods),
             strip_base_path=config.strip_base_path,
             websocket=draft.config.websocket,
-            strip_fields=stripped - passed,
+            strip_fields=(stripped - passed) | dropped,
             strip_cookies=cookies,
         )
         problem = draft.problem or self._problem
@@ -178,6 +181,22 @@ class _CompiledApi:
         path = f"{self._place}.routes[{number}]" if config.routes else self._place
         self._build.problems.append(Problem(path=path, message=f"{route.name}: {problem}"))
         return replace(route, refusal=_REFUSAL)
+
+
+def _two_voices(attached: tuple[Attached, ...], identity_names: frozenset[bytes]) -> str:
+    """Why the upstream could not rely on a header that tells who calls (P2): two policies write
+    it, or one writes something else into it. Empty when it can."""
+    told: set[bytes] = set()
+    for item in attached:
+        policy = item.policy
+        for name in sorted((policy.writes | policy.sets) & identity_names):
+            if name in told or name not in policy.sets:
+                return (
+                    f"{item.name}: {name.decode()} tells upstreams who calls, so one policy "
+                    "writes it, and from the identity alone"
+                )
+        told |= policy.sets
+    return ""
 
 
 def _reason(error: Exception) -> str:

@@ -1,4 +1,5 @@
-"""Run every proxy in turn, several rounds, and print one table of medians and ratios."""
+"""Run every proxy in turn, several rounds, and print one table of medians and ratios; then one of
+what each policy kind costs a request."""
 
 import argparse
 import os
@@ -11,7 +12,7 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import proxies
+from bench import kinds, proxies
 from bench.load import Result, run_wrk
 from bench.tokens import Mint
 
@@ -102,6 +103,9 @@ def main() -> int:
         f"{today}, {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     )
     print(table(results))
+    print()
+    if kinds.main():
+        return 2
     return 1 if any(result.errors for result in results.values()) else 0
 
 

@@ -29,10 +29,11 @@ class Mint:
         )
         (directory / "public.pem").write_bytes(public)
         path = directory / "tokens"
-        path.write_text("".join(f"{self._token(number)}\n" for number in range(count)))
+        path.write_text("".join(f"{self.token(number)}\n" for number in range(count)))
         return path
 
-    def _token(self, number: int) -> str:
+    def token(self, number: int) -> str:
+        """The token of one of the subjects, good for two hours."""
         now = int(time.time())
         claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": f"subject-{number}", "scope": "read write"}
         claims |= {"iat": now, "exp": now + 7200, "client_id": f"client-{number % 20}"}

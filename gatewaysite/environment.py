@@ -58,8 +58,13 @@ class Environment(BaseSettings):
     access_log: str = ""
     max_header_bytes: int = Field(default=32768, ge=1024, le=1048576)
     max_headers: int = Field(default=100, ge=10, le=1000)
+    max_line_bytes: int = Field(default=8192, ge=256, le=1048576)
     header_timeout: float = Field(default=10, gt=0, le=300)
     idle_timeout: float = Field(default=75, gt=0, le=3600)
+    body_timeout: float = Field(default=30, gt=0, le=3600)
+    body_rate: float = Field(default=240, ge=0, le=1e9, description="bytes a second; 0: any")
+    send_timeout: float = Field(default=60, gt=0, le=3600)
+    max_pipelined: int = Field(default=16, ge=1, le=1000)
     max_connections: int = Field(default=20000, ge=1, le=1000000)
     relay_rate: str = Field(default="60/m", pattern=r"^[1-9][0-9]{0,8}/[smhd]$")
 

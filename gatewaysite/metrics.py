@@ -84,7 +84,7 @@ def _lines(total: Sum) -> Iterator[str]:
     for (route, status, code), count in sorted(total.calls.items()):
         labels = _labels(route=route, status=str(status), code=code)
         yield f"gatehouse_requests_total{labels} {count}"
-    yield "# HELP gatehouse_reported_total Refusals that policies in report mode did not make."
+    yield "# HELP gatehouse_reported_total What policies in report mode did not do, by its code."
     yield "# TYPE gatehouse_reported_total counter"
     for (route, policy, code), count in sorted(total.reported.items()):
         labels = _labels(route=route, policy=policy, code=code)

@@ -25,10 +25,10 @@ from oidc_clients.provider import ProviderSpec
 from oidc_clients.specs import provider_spec
 from oidc_clients.stored_keys import stored_sets
 from oidc_clients.tokens import ProviderTokens
-from policies.core.chain import Attached, compile_chain
+from policies.core.chain import Attached, Reported, compile_chain
 from policies.core.config import PolicyConfig, Problem, location
 from policies.core.services import Services, State
-from policies.core.values import Call, Deny
+from policies.core.values import Call
 from policies.kinds.public import Public
 from policies.secrets import Keyring, SecretUnreadable
 from policies.stores.memory import MemoryState
@@ -137,16 +137,22 @@ class World:
             "limits": Limits(
                 header_bytes=environment.max_header_bytes,
                 header_count=environment.max_headers,
+                # a head that is no longer than a line may be is not looked at line by line
+                line_bytes=min(environment.max_line_bytes, environment.max_header_bytes),
                 header_timeout=environment.header_timeout,
                 idle_timeout=environment.idle_timeout,
+                body_timeout=environment.body_timeout,
+                body_rate=environment.body_rate,
+                send_timeout=environment.send_timeout,
+                pipelined=environment.max_pipelined,
                 connections=environment.max_connections,
             ),
             "trusted_proxies": [ip_network(text) for text in environment.trusted_proxies],
             "name": pseudonym(environment),
         }
 
-    def _on_report(self, name: str, call: Call, deny: Deny) -> None:
-        self.observer.reported(name, call, deny.code)
+    def _on_report(self, name: str, call: Call, would: Reported) -> None:
+        self.observer.reported(name, call, would.code)
 
     def _auth_route(self, services: Services) -> Route:
         """The built-in way to the console process's private listener."""

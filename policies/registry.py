@@ -2,14 +2,36 @@
 
 from policies.core.policy import Policy
 from policies.kinds.body_limit import BodyLimit
+from policies.kinds.clients import Clients
+from policies.kinds.cors import Cors
 from policies.kinds.forward_identity import ForwardIdentity
+from policies.kinds.https_only import HttpsOnly
 from policies.kinds.injection import Injection
+from policies.kinds.ip_filter import IpFilter
+from policies.kinds.json_limits import JsonLimits
 from policies.kinds.jwt import Jwt
 from policies.kinds.public import Public
 from policies.kinds.rate_limit import RateLimit
+from policies.kinds.request_headers import RequestHeaders
+from policies.kinds.response_headers import ResponseHeaders
 from policies.kinds.security_headers import SecurityHeaders
 
 KINDS: dict[str, type[Policy]] = {
     kind.kind: kind
-    for kind in (BodyLimit, ForwardIdentity, Injection, Jwt, Public, RateLimit, SecurityHeaders)
+    for kind in (
+        BodyLimit,
+        Clients,
+        Cors,
+        ForwardIdentity,
+        HttpsOnly,
+        Injection,
+        IpFilter,
+        JsonLimits,
+        Jwt,
+        Public,
+        RateLimit,
+        RequestHeaders,
+        ResponseHeaders,
+        SecurityHeaders,
+    )
 }

@@ -16,7 +16,7 @@ from typing import cast
 from apis.gateway import headers
 from apis.gateway.balance import Upstream
 from apis.gateway.exchange import Body, BodyRefused, ClientGone, Exchange
-from apis.gateway.held import HeldBody, WatchedBody, hold_answer, hold_body
+from apis.gateway.held import HeldBody, ResumedBody, WatchedBody, hold_answer, hold_body
 from apis.gateway.limits import DEFAULT_LIMITS, Limits
 from apis.gateway.observe import Observer
 from apis.gateway.render import render
@@ -197,7 +197,9 @@ async def _examined(chain: Chain, call: Call, body: Body) -> Body | Deny | Answe
     holders = chain.body_holders(call)
     if not holders:
         return body
-    content = await hold_body(body, chain.body_bound)
+    content, whole = await hold_body(body, chain.body_bound)
+    if not whole:
+        return chain.unseen_body(call, holders) or ResumedBody(content, body)
     decision = await chain.check_body(call, holders, content)
     return HeldBody(content) if decision is PASS else cast(Deny | Answer, decision)
 

@@ -11,32 +11,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from policies.core.values import Field, Headers
+from policies.http.fields import HOP_BY_HOP, RESERVED
 
 Networks = Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]
-
-# Meant for one connection (RFC 9110 7.6.1), or made anew by whoever frames the message.
-HOP_BY_HOP = frozenset(
-    (
-        b"connection", b"keep-alive", b"proxy-connection", b"proxy-authenticate",
-        b"proxy-authorization", b"proxy-authentication-info", b"te", b"trailer",
-        b"transfer-encoding", b"upgrade", b"content-length", b"http2-settings",
-    )
-)  # fmt: skip
-
-# Only the gateway may say these to an upstream: addresses, identities, rewritten targets.
-RESERVED = frozenset(
-    (
-        b"forwarded", b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host",
-        b"x-forwarded-port", b"x-forwarded-prefix", b"x-forwarded-server", b"x-forwarded-uri",
-        b"x-forwarded-method", b"x-forwarded-scheme", b"x-forwarded-ssl", b"x-forwarded-by",
-        b"x-forwarded-user", b"x-forwarded-client-cert", b"x-forwarded-path",
-        b"x-real-ip", b"x-client-ip", b"x-cluster-client-ip", b"true-client-ip",
-        b"x-request-id", b"client-cert", b"client-cert-chain",
-        b"x-original-url", b"x-original-uri", b"x-original-host", b"x-rewrite-url",
-        b"x-http-method-override", b"x-http-method", b"x-method-override",
-        b"x-remote-user", b"remote-user", b"proxy",
-    )
-)  # fmt: skip
 
 _REQUEST_DROPPED = HOP_BY_HOP | RESERVED | {b"host", b"expect"}
 _RESPONSE_DROPPED = HOP_BY_HOP | {b"server", b"x-powered-by", b"x-request-id"}

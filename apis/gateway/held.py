@@ -1,13 +1,11 @@
 """Content that policies look at before it is forwarded: as it streams by, or whole and held back.
 
-What is held is bounded by the caller; a body beyond the bound is refused, of an answer beyond it
-the rest stays where it is.
+What is held is bounded by the caller; of what is larger the rest stays where it is.
 """
 
 from apis.gateway.exchange import Body, BodyRefused
 from apis.gateway.upstream import UpstreamResponse
 from policies.core.policy import BodyWatch
-from policies.core.values import Deny
 
 
 class WatchedBody:
@@ -61,21 +59,35 @@ class HeldBody:
         return content
 
 
-async def hold_body(body: Body, bound: int) -> bytes:
-    """The whole body. Raises ``BodyRefused`` beyond ``bound`` bytes, and what ``read`` raises."""
-    too_large = BodyRefused(
-        Deny("body_too_large", f"The body may hold at most {bound} bytes to be examined.")
-    )
+class ResumedBody:
+    """A body of which the beginning is here, and the rest still with the client."""
+
+    def __init__(self, beginning: bytes, rest: Body) -> None:
+        self._beginning = beginning
+        self._rest = rest
+        self.length = rest.length
+
+    def complete(self) -> bytes | None:
+        return None
+
+    async def read(self) -> bytes:
+        beginning, self._beginning = self._beginning, b""
+        return beginning or await self._rest.read()
+
+
+async def hold_body(body: Body, bound: int) -> tuple[bytes, bool]:
+    """The content of a body, and whether that is all of it: there is more when it has passed
+    ``bound`` bytes, or says that it will. Raises what ``read`` raises."""
     if body.length is not None and body.length > bound:
-        raise too_large
+        return b"", False
     chunks = []
     size = 0
     while chunk := await body.read():
         size += len(chunk)
-        if size > bound:
-            raise too_large
         chunks.append(chunk)
-    return b"".join(chunks)
+        if size > bound:
+            return b"".join(chunks), False
+    return b"".join(chunks), True
 
 
 async def hold_answer(response: UpstreamResponse, bound: int) -> tuple[bytes, bool]:

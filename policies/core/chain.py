@@ -8,14 +8,15 @@ or objects. The rules:
 2. The identity policies in force become one step: exactly one of them must be presented.
    They must exist: a chain without one does not compile (``public`` says "nobody").
 3. The first ``Deny`` or ``Answer`` of an enforced policy ends the run.
-4. A policy in report mode runs, is recorded when it would have refused, and never refuses.
+4. A policy in report mode runs, is recorded when it would have refused or answered, and does
+   neither. One that only shapes the message changes nothing, and is recorded as not applied.
 5. Fail closed: an exception leaves ``run``, and what is not a Decision is an exception.
 6. A body or an answer is held only for the policies that ask for it, and never beyond a bound.
 """
 
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, cast
+from typing import NamedTuple, Protocol, cast
 
 from policies.core.config import Mode
 from policies.core.phase import Phase
@@ -23,6 +24,16 @@ from policies.core.policy import BodyWatch, IdentityPolicy, Policy, Proven
 from policies.core.values import PASS, Answer, Call, Decision, Deny, Field, Identity, Pass
 
 Check = Callable[[Call], Decision | Awaitable[Decision]]
+
+
+class Reported(Protocol):
+    """What a policy in report mode would have done."""
+
+    @property
+    def code(self) -> str: ...
+
+
+OnReport = Callable[[str, Call, Reported], None]
 
 HELD_BODY = 1024 * 1024  # bytes that are held of a body where the route has no limit of its own
 MAX_HELD_BODY = 64 * 1024 * 1024
@@ -46,6 +57,16 @@ class Attached:
     policy: Policy
     name: str
     mode: Mode = "enforce"
+
+
+@dataclass(frozen=True, slots=True)
+class _NotApplied:
+    """What is reported of a policy that refuses nothing, and changed nothing either."""
+
+    code: str = "not_applied"
+
+
+_NOT_APPLIED = _NotApplied()
 
 
 class Verdict(NamedTuple):
@@ -95,6 +116,7 @@ class Chain:
         "_editors",
         "_sealers",
         "_steps",
+        "_too_large",
         "_watchers",
         "answers_preflight",
         "body_bound",
@@ -104,15 +126,14 @@ class Chain:
         "seals",
     )
 
-    def __init__(
-        self, ordered: Sequence[Attached], on_report: Callable[[str, Call, Deny], None]
-    ) -> None:
+    def __init__(self, ordered: Sequence[Attached], on_report: OnReport) -> None:
         """``ordered``: the policies in running order, the identity alternatives as one."""
 
         def those(method: str) -> tuple[Attached, ...]:
             return tuple(item for item in ordered if _overrides(item.policy, method))
 
-        self._steps = tuple(_step(item) for item in those("check"))
+        steps = (i for i in ordered if _overrides(i.policy, "check") or _only_shapes(i))
+        self._steps = tuple(_step(item, on_report) for item in steps)
         self._checks = tuple(step.check for step in self._steps)
         self._editors = _enforced(those("edit"))
         self._watchers = those("watch")
@@ -123,9 +144,14 @@ class Chain:
         self.reads_body = bool(self._watchers or self._body_holders)
         self.reads_answer = bool(self._answer_holders)
         self.seals = bool(self._sealers)
-        self.answers_preflight = any(item.policy.answers_preflight for item in ordered)
+        self.answers_preflight = any(
+            item.policy.answers_preflight for item in ordered if item.mode == "enforce"
+        )
         bounds = [i.policy.body_bound for i in ordered if i.mode == "enforce"]
         self.body_bound = min((b for b in bounds if b is not None), default=HELD_BODY)
+        self._too_large = Deny(
+            "body_too_large", f"The body may hold at most {self.body_bound} bytes to be examined."
+        )
         if self._body_holders and self.body_bound > MAX_HELD_BODY:
             name = self._body_holders[0].name
             raise ChainError(
@@ -193,6 +219,14 @@ class Chain:
                 return ended
         return PASS
 
+    def unseen_body(self, call: Call, holders: Sequence[Attached]) -> Deny | None:
+        """Why a body is not forwarded of which more would have to be held than may be."""
+        for item in holders:
+            if item.mode == "enforce":
+                return self._too_large
+            self.on_report(item.name, call, self._too_large)
+        return None
+
     async def explain_body(self, call: Call, content: bytes) -> list[Verdict]:
         """The verdict of every policy that must see the whole body, as ``explain`` gives them."""
         verdicts = []
@@ -253,8 +287,7 @@ class Chain:
         decision = _decided(decision, attached)
         if attached.mode == "enforce":
             return decision
-        if isinstance(decision, Deny):
-            self.on_report(attached.name, call, decision)
+        self.on_report(attached.name, call, cast(Deny | Answer, decision))
         return None
 
 
@@ -331,9 +364,7 @@ def _refused(answer: object) -> Deny:
     raise TypeError(f"an identity policy returned {type(answer).__name__}")
 
 
-def compile_chain(
-    attached: Sequence[Attached], on_report: Callable[[str, Call, Deny], None]
-) -> Chain:
+def compile_chain(attached: Sequence[Attached], on_report: OnReport) -> Chain:
     """Sort the policies of one route into a chain.
 
     Raises ``ChainError`` when no identity policy is enforced, or more than ``MAX_HELD_BODY``
@@ -364,11 +395,13 @@ async def _awaited(decision: Decision | Awaitable[Decision]) -> Decision:
     return await decision if hasattr(decision, "__await__") else decision
 
 
-def _step(item: Attached) -> _Step:
+def _step(item: Attached, on_report: OnReport) -> _Step:
     policy = item.policy
     if isinstance(policy, IdentityPolicy):  # in report mode: shown, but proves nothing
         policy = Identify([policy])
         check: Check = _without_identity(policy)
+    elif _only_shapes(item):
+        check = _not_applied(item, on_report)
     else:
         check = policy.check
     return _Step(check, item)
@@ -379,6 +412,27 @@ def _without_identity(identify: Identify) -> Check:
         proven = call.identity
         decision = await _awaited(identify.check(call))
         call.identity = proven
+        return decision
+
+    return check
+
+
+def _only_shapes(item: Attached) -> bool:
+    """Whether all that report mode can say of a policy is that it was not applied."""
+    policy = item.policy
+    shapes = policy.phase >= Phase.SHAPE and (
+        _overrides(policy, "check") or _overrides(policy, "edit")
+    )
+    return shapes and item.mode != "enforce"
+
+
+def _not_applied(item: Attached, on_report: OnReport) -> Check:
+    async def check(call: Call) -> Decision:
+        before = len(call.upstream_fields)
+        decision = await _awaited(item.policy.check(call))
+        del call.upstream_fields[before:]
+        if decision is PASS:
+            on_report(item.name, call, _NOT_APPLIED)
         return decision
 
     return check

@@ -39,8 +39,10 @@ class Policy:
     """Base of all kinds. ``phase`` may depend on the config: then the constructor sets it.
 
     ``sets`` are the header names in which it tells the upstream who calls: no client's copy of
-    them is forwarded on any route. ``passes`` are the credential-carrying names that it lets
-    through to the upstream. Both in lower case. ``body_bound`` is the most bytes of a body that
+    them is forwarded on any route. ``writes`` are all names of lines that it adds for the
+    upstream, ``drops`` those of the client's lines that its routes do not forward. ``passes`` are
+    the credential-carrying names that it lets through to the upstream. All in lower case.
+    ``body_bound`` is the most bytes of a body that
     it lets pass, None where it does not limit them: no body beyond it is held for anybody.
     ``answers_preflight`` says that a CORS preflight belongs to the route of the method it asks
     for, and that ``check`` answers it, in ADMIT.
@@ -49,6 +51,8 @@ class Policy:
     kind: ClassVar[str]
     phase: Phase
     sets: frozenset[bytes] = frozenset()
+    writes: frozenset[bytes] = frozenset()
+    drops: frozenset[bytes] = frozenset()
     passes: frozenset[bytes] = frozenset()
     body_bound: int | None = None
     answers_preflight: bool = False

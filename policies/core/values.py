@@ -181,11 +181,15 @@ class Deny:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A complete answer given by a policy itself, e.g. a CORS preflight or a redirect."""
+    """A complete answer given by a policy itself, e.g. a CORS preflight or a redirect.
+
+    ``code`` is what the report calls it where the policy is in report mode.
+    """
 
     status: int
     fields: tuple[Field, ...] = ()
     body: bytes = b""
+    code: str = "answered"
 
 
 Decision = Pass | Deny | Answer

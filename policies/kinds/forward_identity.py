@@ -6,9 +6,7 @@ A value that cannot stand in a header line is refused, never altered: it decides
 is, and a changed identity is another identity.
 """
 
-import json
-import re
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
@@ -18,24 +16,16 @@ from policies.core.policy import Policy
 from policies.core.services import Services
 from policies.core.values import PASS, Call, Decision, Deny, Identity
 from policies.core.values import Field as HeaderField
-
-_MAX_VALUE = 4096  # bytes
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")  # "_" could fold to "-" upstream
+from policies.http.fields import CREDENTIALS, HOP_BY_HOP, SAID_UPSTREAM, fits, request_name
+from policies.http.templates import claim_text
 
 # Lines that frame the message, carry credentials, or are set by the gateway on every request.
-_TAKEN = frozenset(
-    {
-        *("authorization", "cookie", "connection", "content-length", "expect", "forwarded"),
-        *("host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "via"),
-        *("x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-request-id"),
-    }
-)
+_TAKEN = HOP_BY_HOP | SAID_UPSTREAM | CREDENTIALS
 
 
 def _free(name: str) -> str:
-    if not _NAME.fullmatch(name):
-        raise ValueError("a header name is made of letters, digits and hyphens")
-    if name.lower() in _TAKEN or name.lower().startswith("proxy-"):
+    lower = request_name(name)
+    if lower in _TAKEN or lower.startswith(b"proxy-"):
         raise ValueError(f"{name} cannot carry an identity: it has a meaning of its own")
     return name
 
@@ -93,10 +83,10 @@ class ForwardIdentity(Policy):
         """The lines that tell who this is, or why they cannot be written."""
         lines = []
         for name, claim in self._lines:
-            value = _text(identity, claim)
+            value = claim_text(identity, claim)
             if value is None:
                 continue
-            if not _fits(value):
+            if not fits(value):
                 return Deny("claim_refused", f"The claim {claim!r} cannot be told to the upstream.")
             lines.append((name, value.encode()))
         return tuple(lines)
@@ -104,30 +94,3 @@ class ForwardIdentity(Policy):
     def describe(self, call: Call) -> str:
         told = [name.decode() for name, _ in call.upstream_fields if name in self.sets]
         return f"the upstream is told {', '.join(told)}" if told else "nothing to tell the upstream"
-
-
-def _text(identity: Identity, claim: str) -> str | None:
-    """The value of a claim as it is written; None when it is absent or empty."""
-    match claim:
-        case "subject" | "sub":
-            return identity.subject or None
-        case "issuer" | "iss":
-            return identity.issuer or None
-        case "client":
-            return identity.client or None
-        case "scopes":
-            return " ".join(sorted(identity.scopes)) or None
-    value: Any = identity.claims.get(claim)
-    if value is None or isinstance(value, str):
-        return value or None
-    return json.dumps(value, separators=(",", ":"))
-
-
-def _fits(value: str) -> bool:
-    """Printable ASCII, without blanks at its ends that a recipient would strip."""
-    return (
-        len(value) <= _MAX_VALUE
-        and value.isascii()
-        and value.isprintable()
-        and value == value.strip(" ")
-    )

@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 import yaml
 
+from gatewaysite.metrics import collect
 from tests.e2e.processes import ROOT, Process
 from tests.e2e.raw import Answer, Client, call
 from tests.e2e.servers import free_port, until
@@ -200,6 +201,23 @@ class Gateway:
     def access_log(self) -> str:
         path = self.folder / "data" / "access.log"
         return path.read_text() if path.exists() else ""
+
+    def logged(self, request_id: str | None) -> dict[str, Any]:
+        """The access-log line of one call, once it is written."""
+        found: list[dict[str, Any]] = []
+
+        def written() -> bool:
+            lines = self.access_log().splitlines(keepends=True)
+            whole = [json.loads(line) for line in lines if line.endswith("\n")]
+            found[:] = [entry for entry in whole if entry.get("id") == request_id]
+            return bool(found)
+
+        until(written, START, f"a log line of {request_id}")
+        return found[0]
+
+    def reported(self) -> dict[tuple[str, str, str], int]:
+        """What policies in report mode would have done, counted by route, policy and code."""
+        return dict(collect(self.folder / "data").reported)
 
     def signal(self, number: signal.Signals) -> None:
         assert self.process is not None

@@ -148,6 +148,97 @@ def test_P12_connections_beyond_the_limit_are_refused(start: Start, upstream: Up
         client.close()
 
 
+SET = {
+    "GATEHOUSE_MAX_HEADER_BYTES": "2000",
+    "GATEHOUSE_MAX_HEADERS": "12",
+    "GATEHOUSE_MAX_LINE_BYTES": "500",
+    "GATEHOUSE_MAX_PIPELINED": "2",
+    "GATEHOUSE_BODY_TIMEOUT": "2",
+    "GATEHOUSE_BODY_RATE": "100000",
+    "GATEHOUSE_SEND_TIMEOUT": "2",
+}
+
+
+@pytest.fixture(scope="module")
+def strict(start: Start, upstream: Upstream) -> Gateway:
+    """One whose every limit was set to something small."""
+    return start(document(None, api("open", upstream.url)), SET, workers=1)
+
+
+@pytest.mark.parametrize(
+    ("within", "beyond"),
+    [
+        (b"".join(b"X-%d: 1\r\n" % n for n in range(11)), b"X-11: 1\r\n"),
+        (
+            b"".join(b"X-%d: %b\r\n" % (n, b"a" * 400) for n in range(4)),
+            b"Y: %b\r\n" % (b"b" * 400),
+        ),
+        (b"X: %b\r\n" % (b"a" * 495), b"Y: %b\r\n" % (b"b" * 497)),
+    ],
+    ids=["count", "bytes", "line"],
+)
+def test_P12_each_limit_of_the_head_is_a_setting(
+    strict: Gateway, upstream: Upstream, within: bytes, beyond: bytes
+) -> None:
+    with Client(strict.address) as client:
+        client.send(GET + within + b"\r\n", "GET")
+        assert client.answer().status == 200
+    upstream.clear()
+    assert _answers(strict, GET + within + beyond + b"\r\n") == [(431, "headers_too_large")]
+    assert upstream.counts()["heads"] == 0
+
+
+def test_P12_a_head_shorter_than_a_line_may_be_is_bounded_all_the_same(
+    start: Start, upstream: Upstream
+) -> None:
+    short = {"GATEHOUSE_MAX_HEADER_BYTES": "1024"}
+    small = start(document(None, api("open", upstream.url)), short, workers=1)
+    assert _answers(small, GET + b"X: " + b"a" * 1100 + b"\r\n\r\n") == [(431, "headers_too_large")]
+
+
+@pytest.mark.parametrize("pause", [0.2, 30.0], ids=["a drip", "silence"])
+def test_P12_a_body_that_comes_too_slowly_is_not_waited_for(
+    strict: Gateway, upstream: Upstream, pause: float
+) -> None:
+    upstream.clear()
+    with Client(strict.address) as client:
+        head = b"POST /open/slow HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n"
+        client.send(head + b"x", "POST")
+        while not _speaks(client, pause):
+            client.send(b"x")
+        answer = client.answer()
+        assert (answer.status, answer.code) == (408, "request_timeout")
+        assert client.closed()
+    assert upstream.counts()["complete"] == 0
+
+
+def _speaks(client: Client, seconds: float) -> bool:
+    try:
+        return client.more(seconds)
+    except NoAnswer:
+        return False
+
+
+def test_P12_a_client_that_takes_nothing_is_not_waited_for(
+    strict: Gateway, upstream: Upstream
+) -> None:
+    target = "/download/50000000"
+    with Client(strict.address) as client:
+        client.request("GET", f"/open{target}")
+        assert upstream.given_up(target, 30)
+
+
+def test_P12_how_many_requests_may_wait_is_a_setting(strict: Gateway) -> None:
+    with Client(strict.address) as client:
+        slow = b"GET /open/delay/300 HTTP/1.1\r\nHost: a\r\n\r\n"
+        client.send(slow + (GET + b"\r\n") * 20, "GET")
+        client._asked.extend(["GET"] * 20)
+        statuses = [answer.status for answer in client.answers()]
+    assert statuses[0] == 200
+    assert statuses[-1] == 400
+    assert len(statuses) <= 5
+
+
 def test_an_unknown_or_bad_setting_keeps_it_from_starting(gateway: Gateway) -> None:
     environ = dict(gateway.environ)
     try:

@@ -76,7 +76,11 @@ def test_every_kind_draws_a_form_whose_fields_explain_themselves(kind: type[Poli
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_a_form_sent_as_it_opens_means_the_defaults(kind: type[Policy]) -> None:
-    needed = {"jwt": {"providers": "acme"}, "rate_limit": {"limit": "1", "per": "1"}}
+    needed = {
+        "cors": {"origins": "*"},
+        "jwt": {"providers": "acme"},
+        "rate_limit": {"limit": "1", "per": "1"},
+    }
     form = policy_form(kind)()
     query = QueryDict(mutable=True)
     for name in form.fields:
@@ -93,7 +97,11 @@ def test_a_form_sent_as_it_opens_means_the_defaults(kind: type[Policy]) -> None:
         query[PREFIX + name] = value
     sent = policy_form(kind)(query)
     assert sent.is_valid(), sent.errors
-    plain = {"jwt": {"providers": ["acme"]}, "rate_limit": {"limit": 1, "per": 1}}
+    plain = {
+        "cors": {"origins": ["*"]},
+        "jwt": {"providers": ["acme"]},
+        "rate_limit": {"limit": 1, "per": 1},
+    }
     assert sent.config == kind.Config.model_validate(plain.get(kind.kind, {}))
 
 

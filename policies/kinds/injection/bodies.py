@@ -7,16 +7,18 @@ set) raises ``Unreadable``, for what cannot be inspected must not pass as inspec
 
 import re
 import zlib
-from email.message import Message
 
 import jiter
 
 from policies.core.values import Headers
+from policies.http.media_types import MediaType, media_type
 from policies.kinds.injection.engine import Value
 from policies.kinds.injection.places import PLAIN, form_values, sayable
 
 _MOST_INFLATED = 8 * 1024 * 1024  # bytes that a compressed body may become
 _CHARSETS = {"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "iso-8859-15", "windows-1252"}
+_TEXTUAL = ("json", "xml", "urlencoded", "graphql", "javascript", "yaml")  # ends of media types
+_UNNAMED = MediaType("")
 _MOST_PARTS = 1000  # of a multipart body
 _WALKED = frozenset({str, list, dict})
 _XML_VALUE = re.compile(r">([^<>]+)|=\s*\"([^\"]*)\"|=\s*'([^']*)'|<!\[CDATA\[([^\]]*)")
@@ -28,32 +30,34 @@ class Unreadable(ValueError):
 
 
 def is_read(headers: Headers) -> bool:
-    """Whether bodies of this media type hold text. Others (pictures, archives) are not held."""
-    kind = _media_type(headers)
-    return (
-        not kind
-        or kind.startswith(("text/", "multipart/"))
-        or kind.endswith(("json", "xml", "urlencoded", "graphql", "javascript", "yaml", "ndjson"))
-    )
+    """Whether the body may hold text. Others (pictures, archives) need not be held."""
+    lines = headers.all(b"content-type")
+    types = [media_type(line) for line in lines]
+    return not types or any(kind is None or _holds_text(kind) for kind in types)
 
 
 def body_values(headers: Headers, content: bytes) -> list[Value]:
     """The values of a whole body. Raises ``Unreadable``."""
-    content = _decoded(headers.get(b"content-encoding"), content)
-    message = _content_type(headers)
-    text = _text(message, content)
-    kind = message.get_content_type() if b"content-type" in headers else ""
-    if kind.endswith("json"):
+    lines = headers.all(b"content-type")
+    kind = media_type(lines[0]) if lines else _UNNAMED
+    if kind is None or len(lines) > 1:
+        raise Unreadable("the body does not say which one media type it has")
+    content = _decoded(headers.all(b"content-encoding"), content)
+    text = _text(kind.charset or "utf-8", content)
+    essence = kind.essence
+    if essence.endswith("json"):
         return _json(content, text)
-    if kind.endswith("urlencoded"):
+    if essence.endswith("urlencoded"):
         return form_values("body", text)
-    if kind.startswith("multipart/"):
-        return _multipart(message.get_param("boundary"), text)
-    if kind.endswith("xml"):
+    if essence.startswith("multipart/"):
+        return _multipart(kind.boundary, text)
+    if essence.endswith("xml"):
         return _xml(text)
-    if not kind:
-        return [Value("body", "", text), *form_values("body", text)]
-    return [Value("body", "", text)]
+    return [Value("body", "", text), *(form_values("body", text) if kind is _UNNAMED else ())]
+
+
+def _holds_text(kind: MediaType) -> bool:
+    return kind.essence.startswith(("text/", "multipart/")) or kind.essence.endswith(_TEXTUAL)
 
 
 def _json(content: bytes, text: str) -> list[Value]:
@@ -85,14 +89,15 @@ def _xml(text: str) -> list[Value]:
     return [Value("body", "", text), *parts]
 
 
-def _multipart(boundary: object, text: str) -> list[Value]:
+def _multipart(boundary: str, text: str) -> list[Value]:
     """Names, file names and textual contents of the parts (RFC 7578)."""
-    if not isinstance(boundary, str) or "--" + boundary not in text:
+    delimiter = "--" + boundary
+    if not boundary or delimiter not in text:
         return [Value("body", "", text)]
-    if text.count("--" + boundary) > _MOST_PARTS:
+    if text.count(delimiter) > _MOST_PARTS:
         raise Unreadable("the body has more parts than are inspected")
     values: list[Value] = []
-    for part in text.split("--" + boundary)[1:]:
+    for part in text.split(delimiter)[1:]:
         head, _, content = part.replace("\r\n", "\n").lstrip("\n").partition("\n\n")
         fields = {
             name.lower(): quoted or bare for name, quoted, bare in _DISPOSITION_VALUE.findall(head)
@@ -112,11 +117,13 @@ def _is_text(head: str) -> bool:
     return media.startswith("text/") or media.endswith(("json", "xml"))
 
 
-def _decoded(coding: bytes | None, content: bytes) -> bytes:
-    """The content without its content coding (RFC 9110 8.4), if it is gzip or deflate."""
-    if coding is None or coding.lower() == b"identity":
+def _decoded(lines: list[bytes], content: bytes) -> bytes:
+    """The content without its content coding (RFC 9110 8.4), if that is gzip or deflate."""
+    codings = [coding.strip().lower() for coding in b",".join(lines).split(b",")]
+    codings = [coding for coding in codings if coding not in (b"", b"identity")]
+    if not codings:
         return content
-    if coding.lower() not in (b"gzip", b"x-gzip", b"deflate"):
+    if len(codings) > 1 or codings[0] not in (b"gzip", b"x-gzip", b"deflate"):
         raise Unreadable("the body has a content coding that cannot be inspected")
     inflate = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
     try:
@@ -128,19 +135,7 @@ def _decoded(coding: bytes | None, content: bytes) -> bytes:
     return plain
 
 
-def _media_type(headers: Headers) -> str:
-    raw = headers.get(b"content-type") or b""
-    return raw.partition(b";")[0].strip().lower().decode("latin-1")
-
-
-def _content_type(headers: Headers) -> Message:
-    message = Message()
-    message["content-type"] = (headers.get(b"content-type") or b"").decode("latin-1")
-    return message
-
-
-def _text(message: Message, content: bytes) -> str:
-    charset = message.get_content_charset("utf-8")
+def _text(charset: str, content: bytes) -> str:
     if charset not in _CHARSETS:
         raise Unreadable("the body has a character set that cannot be inspected")
     try:

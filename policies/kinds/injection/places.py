@@ -6,6 +6,7 @@ A value's name is said in refusals only if it is harmless itself.
 import re
 
 from policies.core.values import Headers, Request
+from policies.http.fields import HOP_BY_HOP, RESERVED, SAID_UPSTREAM
 from policies.kinds.injection.engine import Value
 
 PLAIN = re.compile(
@@ -14,17 +15,13 @@ PLAIN = re.compile(
 _PLAIN_PAIR = re.compile(r"[A-Za-z0-9_.:-]{0,7}(?:=[A-Za-z0-9_.:-]{0,7})?\Z")
 _SAYABLE = re.compile(r"[A-Za-z0-9_.\[\]-]{1,64}\Z")
 
-# Not inspected: what this gateway reads itself by its own strict grammar (framing, routing,
-# conditions, credentials, signatures), and what proxies write. Credentials are random text, and
-# what is wrong with them is said by the policy that takes them.
-_OWN = frozenset(
-    b"host connection content-length transfer-encoding te trailer upgrade expect via date "
-    b"content-type content-encoding content-digest repr-digest signature signature-input "
-    b"authorization proxy-authorization x-api-key accept accept-encoding accept-language "
-    b"accept-charset cache-control pragma if-match if-none-match if-modified-since "
-    b"if-unmodified-since if-range range max-forwards forwarded x-forwarded-for x-forwarded-proto "
-    b"x-forwarded-host x-request-id traceparent tracestate client-cert client-cert-chain dpop "
-    b"sec-ch-ua sec-ch-ua-full-version-list sec-websocket-key sec-websocket-extensions".split()
+# Not inspected: lines that no upstream gets as the client wrote them, and credentials and proofs,
+# which are random text whose own policies say what is wrong with them.
+_OWN = (
+    HOP_BY_HOP
+    | RESERVED
+    | SAID_UPSTREAM
+    | frozenset(b"authorization dpop signature signature-input content-digest repr-digest".split())
 )
 
 
@@ -54,7 +51,7 @@ def form_values(place: str, text: str) -> list[Value]:
 
 
 def header_values(headers: Headers) -> list[Value]:
-    """Values of all header lines but those that the gateway reads itself, cookies one by one."""
+    """Values of all header lines that are inspected, cookies one by one."""
     values = []
     for name, raw in headers.fields:
         if name in _OWN:

@@ -17,7 +17,7 @@ from apis.gateway.observe import AccessLog, Metrics, Observer
 from apis.gateway.request_body import RequestBody
 from apis.live import Live
 from apis.routing import Route, RoutingTable, Target, UpstreamSpec
-from policies.core.chain import Attached, compile_chain
+from policies.core.chain import HELD_BODY, Attached, compile_chain
 from policies.core.config import PolicyConfig
 from policies.core.phase import Phase
 from policies.core.policy import Policy
@@ -187,6 +187,38 @@ def test_a_body_beyond_the_bound_is_refused_before_it_is_seen(play: Play) -> Non
             client = await made.call(b"abc", b"de")
             assert (client.status, client.code) == (413, "body_too_large")
             assert (server.visits, sees.seen) == ([], [])
+
+    play(scene())
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_in_report_mode_a_body_beyond_the_bound_streams_on_unseen(
+    play: Play, declared: bool
+) -> None:
+    size = HELD_BODY + 1
+
+    async def scene() -> None:
+        bodies: list[bytes] = []
+
+        async def script(visit: Visit) -> None:
+            await visit.head()
+            content = b""
+            while not content.endswith(b"z" if declared else b"\r\n0\r\n\r\n"):
+                content += await visit.reader.read(65536)
+            bodies.append(content)
+            visit.send(OK)
+
+        sees = Sees()
+        async with world(sees, script, "report") as (made, _):
+            client = Client("POST", (b"a" * HELD_BODY, b"z"), [(b"host", b"h")])
+            if declared:
+                client.body.length = client.request.body_length = size
+            await handle(made.gateway, client)
+            assert client.status == 200
+            assert made.metrics.reported == {("r", "sees", "body_too_large"): 1}
+        assert sees.seen == []
+        (content,) = bodies
+        assert b"a" * HELD_BODY + b"z" in content
 
     play(scene())
 

@@ -9,8 +9,13 @@ from policies.kinds.security_headers import SecurityHeaders
 
 SET = {
     b"cache-control": b"no-store",
-    b"content-security-policy": b"frame-ancestors 'none'",
-    b"permissions-policy": b"camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
+    b"permissions-policy": (
+        b"accelerometer=(), autoplay=(), camera=(), display-capture=(), encrypted-media=(), "
+        b"fullscreen=(), geolocation=(), gyroscope=(), magnetometer=(), microphone=(), midi=(), "
+        b"payment=(), picture-in-picture=(), publickey-credentials-get=(), screen-wake-lock=(), "
+        b"sync-xhr=(), usb=(), web-share=(), xr-spatial-tracking=()"
+    ),
     b"referrer-policy": b"no-referrer",
     b"x-content-type-options": b"nosniff",
     b"x-frame-options": b"DENY",

@@ -117,17 +117,13 @@ def test_O4_the_operator_is_told_what_matched_and_where(
     ]
 
 
-def test_headers_that_the_gateway_reads_itself_are_left_to_it(
+def test_headers_that_no_upstream_gets_and_credentials_are_left_to_others(
     policy: Injection, make_call: Callable[..., Call]
 ) -> None:
-    for name in (
-        b"authorization",
-        b"signature-input",
-        b"accept",
-        b"if-none-match",
-        b"content-type",
-    ):
+    for name in (b"authorization", b"signature-input", b"x-forwarded-for", b"te", b"x-request-id"):
         assert policy.check(make_call(fields=[(name, SQL.encode())])) is PASS
+    for name in (b"accept", b"content-type", b"origin", b"x-api-version"):
+        assert errors(policy.check(make_call(fields=[(name, b"${jndi:ldap://a/b}")])))
 
 
 def test_line_breaks_matter_in_the_head_and_not_in_a_text(
@@ -225,8 +221,21 @@ def test_compressed_bodies_are_inspected_or_refused(policy: Injection) -> None:
     for content in (harmless, bomb, gzip.compress(harmless)[:-3], gzip.compress(harmless) * 2):
         (found,) = errors(body(policy, content, json_, coded))
         assert found["message"].startswith("the body ")
-    for coding in (b"br", b"gzip, gzip"):
+    for coding in (b"br", b"gzip, gzip", b"gzip, br"):
         assert errors(body(policy, harmless, json_, (b"content-encoding", coding)))
+
+
+def test_a_body_of_an_unclear_media_type_is_refused(policy: Injection) -> None:
+    unclear = "the body does not say which one media type it has"
+    for types in ((b"image/png", b"application/json"), (b"json",), (b"text/plain; charset",)):
+        (found,) = errors(body(policy, b"{}", *map(kind, types)))
+        assert found["message"] == unclear
+
+
+def test_a_body_of_very_many_parts_is_refused(policy: Injection) -> None:
+    assert body(policy, PART[:-8] % b"a" * 900 + b"--b1--", kind(MULTIPART)) is PASS
+    (found,) = errors(body(policy, PART[:-8] % b"a" * 1001, kind(MULTIPART)))
+    assert found["message"] == "the body has more parts than are inspected"
 
 
 def test_a_body_in_a_character_set_that_hides_it_is_refused(policy: Injection) -> None:

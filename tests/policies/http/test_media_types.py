@@ -1,0 +1,77 @@
+"""Media types as clients write them: what is JSON, and what names no type at all."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from policies.http.media_types import media_type
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"application/json",
+        b"Application/JSON",
+        b"application/json; charset=utf-8",
+        b"application/json;charset=UTF-8",
+        b'application/json ; charset="utf-8" ; v=1',
+        b"application/json;",
+        b"application/json;;charset=utf-8;",
+        b"application/problem+json",
+        b"application/vnd.api+json; ext=bulk",
+    ],
+)
+def test_json(line: bytes) -> None:
+    kind = media_type(line)
+    assert kind is not None
+    assert kind.is_json
+    assert kind.charset in ("", "utf-8")
+
+
+@pytest.mark.parametrize(
+    "line", [b"text/plain", b"application/jsonp", b"application/x-json", b"application/json+xml"]
+)
+def test_other_types(line: bytes) -> None:
+    kind = media_type(line)
+    assert kind is not None
+    assert not kind.is_json
+    assert kind.boundary == ""
+
+
+def test_a_boundary_is_kept_to_the_letter() -> None:
+    for line in (b"multipart/form-data; boundary=aBc", b'Multipart/Form-Data; BOUNDARY="aBc"'):
+        kind = media_type(line)
+        assert kind is not None
+        assert (kind.essence, kind.boundary) == ("multipart/form-data", "aBc")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"",
+        b"json",
+        b"application/",
+        b"/json",
+        b"application/json, text/plain",
+        b"application/json charset=utf-8",
+        b"application/json; charset",
+        b"application/json; charset=",
+        b"application/json; charset=utf-8; charset=utf-7",
+        b'application/json; charset="utf-8',
+        b"application /json",
+        b"application/j\xc3\xb6n",
+    ],
+)
+def test_what_names_no_type(line: bytes) -> None:
+    assert media_type(line) is None
+
+
+def test_quoted_parameters_are_read() -> None:
+    kind = media_type(b'text/plain; title="a;b=\\"c\\""; CHARSET="US-\\ASCII"')
+    assert kind == ("text/plain", "us-ascii", "")
+
+
+@given(st.binary(max_size=200))
+def test_any_line_is_read_or_refused(line: bytes) -> None:
+    kind = media_type(line)
+    assert kind is None or "/" in kind.essence
