@@ -10,6 +10,7 @@ engine (``engine``), by the tables of ``signs``.
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable
 from typing import ClassVar, Literal
 
@@ -31,6 +32,7 @@ Place = Literal["path", "query", "headers", "body"]
 
 _LONG = 32 * 1024  # bytes of a body that are inspected in the event loop; more go to a thread
 _MOST_ERRORS = 10
+_HARMLESS = re.compile(r"[A-Za-z0-9_.\[\]-]{1,64}\Z")
 
 
 class InjectionConfig(PolicyConfig):
@@ -95,8 +97,13 @@ def _decided(call: Call, findings: list[Finding]) -> Decision:
         return PASS
     return _refused(
         call,
-        [(f.value.place, f.value.name, f"{f.kind}: {f.explanation}") for f in findings],
+        [(f.value.place, _sayable(f.value.name), f"{f.kind}: {f.explanation}") for f in findings],
     )
+
+
+def _sayable(name: str) -> str:
+    """``name`` if repeating it does no harm, else nothing."""
+    return name if _HARMLESS.match(name) else ""
 
 
 def _refused(call: Call, reasons: list[tuple[str, str, str]]) -> Deny:

@@ -7,13 +7,14 @@ set) raises ``Unreadable``, for what cannot be inspected must not pass as inspec
 
 import re
 import zlib
+from typing import Any
 
 import jiter
 
 from policies.core.values import Headers
 from policies.http.media_types import MediaType, media_type
 from policies.kinds.injection.engine import Value
-from policies.kinds.injection.places import PLAIN, form_values, sayable
+from policies.kinds.injection.places import LONGEST_PLAIN, PLAIN, form_values
 
 _MOST_INFLATED = 8 * 1024 * 1024  # bytes that a compressed body may become
 _CHARSETS = {"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "iso-8859-15", "windows-1252"}
@@ -66,20 +67,20 @@ def _json(content: bytes, text: str) -> list[Value]:
     except ValueError:
         return [Value("body", "", text)]
     values: list[Value] = []
-    left: list[tuple[str, object]] = [("", document)]
+    keys: dict[str, None] = {}
+    left: list[tuple[str, Any]] = [("", document)] if type(document) in _WALKED else []
     while left:
         name, node = left.pop()
-        if isinstance(node, str):
-            if not PLAIN.match(node):
+        kind = type(node)
+        if kind is str:
+            if len(node) > LONGEST_PLAIN or not PLAIN.match(node):
                 values.append(Value("body", name, node))
-        elif isinstance(node, dict):
-            for key, member in node.items():
-                if not PLAIN.match(key):
-                    values.append(Value("body", "", key))
-                if type(member) in _WALKED:
-                    left.append((sayable(key), member))
-        elif isinstance(node, list):
+        elif kind is dict:
+            keys |= dict.fromkeys(node)
+            left += [pair for pair in node.items() if type(pair[1]) in _WALKED]
+        else:
             left += [(name, item) for item in node if type(item) in _WALKED]
+    values += [Value("body", "", key) for key in keys if not PLAIN.match(key)]
     return values
 
 
@@ -105,7 +106,7 @@ def _multipart(boundary: str, text: str) -> list[Value]:
         values += [Value("body", "", value) for value in fields.values() if not PLAIN.match(value)]
         if "filename" in fields and not _is_text(head):
             continue
-        values.append(Value("body", sayable(fields.get("name", "")), content.removesuffix("\n")))
+        values.append(Value("body", fields.get("name", ""), content.removesuffix("\n")))
     return values
 
 

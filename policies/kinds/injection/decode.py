@@ -7,10 +7,9 @@ escapes, compatibility forms of Unicode, invisible characters, and base64 of a w
 comments are taken out of further readings. Every step is linear in the length of the text.
 """
 
-import binascii
 import re
 import unicodedata
-from base64 import b64decode
+from binascii import Error, a2b_base64
 from collections.abc import Iterable
 from html import unescape
 from urllib.parse import unquote_to_bytes
@@ -139,8 +138,8 @@ def from_base64(text: str) -> str | None:
         return None
     plain = text.rstrip("=").replace("-", "+").replace("_", "/")
     try:
-        decoded = b64decode(plain + "=" * (-len(plain) % 4), validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
+        decoded = a2b_base64(plain + "=" * (-len(plain) % 4)).decode()
+    except (Error, UnicodeDecodeError):
         return None
     readable = decoded.replace("\r", "").replace("\n", "").replace("\t", "").replace("\0", "")
     return decoded if readable.isprintable() else None

@@ -26,7 +26,7 @@ _weight, _kind = attrgetter("weight"), attrgetter("kind")
 
 
 class Value(NamedTuple):
-    """A text of the request: its place, its name (empty if it cannot be said) and itself."""
+    """A text of the request: its place, its name as the client wrote it, and itself."""
 
     place: str
     name: str
@@ -65,16 +65,25 @@ class Automaton:
 
     def hits(self, texts: Sequence[bytes], lines: bool) -> list[Sign]:
         """The signs in the readings of one value."""
-        numbers = {number for text in texts for number in self._alone.Match(text) or ()}
-        found = [self.signs[number] for number in sorted(numbers)]
+        found = [self.signs[number] for number in sorted(self._numbers(self._alone, texts))]
         return found if lines else [sign for sign in found if not sign.lines]
 
     def may_convict(self, texts: Sequence[bytes]) -> bool:
         """Whether a line of these texts may hold enough, signs of ``lines`` apart."""
-        numbers = {number for text in texts for number in self._together.Match(text) or ()}
+        numbers = self._numbers(self._together, texts)
+        if not numbers:
+            return False
         found = (self.signs[number] for number in numbers)
         weight: int = sum(sign.weight for sign in found if not sign.lines)
         return weight >= THRESHOLD
+
+    def _numbers(self, automaton: re2.Set, texts: Sequence[bytes]) -> set[int]:
+        numbers: set[int] = set()
+        for text in texts:
+            matched = automaton.Match(text)
+            if matched:
+                numbers.update(matched)
+        return numbers
 
 
 _Item = tuple[Value, str]  # a value, and its text as it is read together with others

@@ -40,6 +40,7 @@ def test_O4_every_disguise_is_undone(hidden: str) -> None:
 
 @pytest.mark.parametrize("times", range(ROUNDS + 3))
 def test_O4_decoding_is_repeated_to_a_fixed_point_but_at_most_three_times(times: int) -> None:
+    assert ROUNDS <= 3
     found = readings(wrapped("'<", times))
     assert len(found) == 1 + min(times, ROUNDS)
     assert ("'<" in found) == (times <= ROUNDS)
