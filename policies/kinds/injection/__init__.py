@@ -21,8 +21,8 @@ from policies.core.phase import Phase
 from policies.core.policy import Policy
 from policies.core.services import Services
 from policies.core.values import PASS, Call, Decision, Deny
-from policies.kinds.injection.bodies import Unreadable, body_values, is_read
-from policies.kinds.injection.engine import Engine, Finding, scoring
+from policies.kinds.injection.bodies import Unreadable, is_read, read
+from policies.kinds.injection.engine import Engine, Finding, Value, scoring
 from policies.kinds.injection.places import head_values
 from policies.kinds.injection.signs import Class
 
@@ -67,7 +67,9 @@ class Injection(Policy):
 
     def __init__(self, config: InjectionConfig, services: Services) -> None:
         self._places = frozenset(config.in_)
-        self._engine: Engine = scoring(frozenset(config.classes))
+        classes = frozenset(config.classes)
+        self._engine: Engine = scoring(classes)
+        self._documents: Engine = scoring(classes & {"xxe"})
 
     def check(self, call: Call) -> Decision:
         values = head_values(call.request, self._places)
@@ -86,10 +88,13 @@ class Injection(Policy):
 
     def _inspect(self, call: Call, content: bytes) -> Decision:
         try:
-            values = body_values(call.request.headers, content)
+            body = read(call.request.headers, content)
         except Unreadable as reason:
             return _refused(call, [("body", "", str(reason))])
-        return _decided(call, self._engine.inspect(values, lines=False))
+        findings = self._engine.inspect(body.values, lines=False)
+        if body.document:
+            findings += self._documents.inspect([Value("body", "", body.document)], lines=False)
+        return _decided(call, findings)
 
 
 def _decided(call: Call, findings: list[Finding]) -> Decision:

@@ -7,7 +7,7 @@ set) raises ``Unreadable``, for what cannot be inspected must not pass as inspec
 
 import re
 import zlib
-from typing import Any
+from typing import Any, NamedTuple
 
 import jiter
 
@@ -22,7 +22,10 @@ _TEXTUAL = ("json", "xml", "urlencoded", "graphql", "javascript", "yaml")  # end
 _UNNAMED = MediaType("")
 _MOST_PARTS = 1000  # of a multipart body
 _WALKED = frozenset({str, list, dict})
-_XML_VALUE = re.compile(r">([^<>]+)|=\s*\"([^\"]*)\"|=\s*'([^']*)'|<!\[CDATA\[([^\]]*)")
+_XML_VALUE = re.compile(
+    r"<!\[CDATA\[(.*?)(?:\]\]>|\Z)|>([^<>]+)|=\s*\"([^\"]*)\"|=\s*'([^']*)'", re.DOTALL
+)
+_SHOWN = {"image/svg+xml", "application/xhtml+xml"}  # XML that browsers show: all of it is a value
 _DISPOSITION_VALUE = re.compile(r"([\w*]+)=(?:\"([^\"\r\n]*)\"|([^;\s]*))")
 
 
@@ -37,8 +40,15 @@ def is_read(headers: Headers) -> bool:
     return not types or any(kind is None or _holds_text(kind) for kind in types)
 
 
-def body_values(headers: Headers, content: bytes) -> list[Value]:
-    """The values of a whole body. Raises ``Unreadable``."""
+class Body(NamedTuple):
+    """What a body holds: its values, and all of it where it is an XML document."""
+
+    values: list[Value]
+    document: str = ""
+
+
+def read(headers: Headers, content: bytes) -> Body:
+    """A whole body. Raises ``Unreadable``."""
     lines = headers.all(b"content-type")
     kind = media_type(lines[0]) if lines else _UNNAMED
     if kind is None or len(lines) > 1:
@@ -46,26 +56,27 @@ def body_values(headers: Headers, content: bytes) -> list[Value]:
     content = _decoded(headers.all(b"content-encoding"), content)
     text = _text(kind.charset or "utf-8", content)
     essence = kind.essence
+    whole = Value("body", "", text)
     if essence.endswith("json"):
-        return _json(content, text)
+        return Body(_json(content, whole))
     if essence.endswith("urlencoded"):
-        return form_values("body", text)
+        return Body(form_values("body", text))
     if essence.startswith("multipart/"):
-        return _multipart(kind.boundary, text)
+        return Body(_multipart(kind.boundary, whole))
     if essence.endswith("xml"):
-        return _xml(text)
-    return [Value("body", "", text), *(form_values("body", text) if kind is _UNNAMED else ())]
+        return Body(_xml(text) + ([whole] if essence in _SHOWN else []), text)
+    return Body([whole, *(form_values("body", text) if kind is _UNNAMED else ())])
 
 
 def _holds_text(kind: MediaType) -> bool:
     return kind.essence.startswith(("text/", "multipart/")) or kind.essence.endswith(_TEXTUAL)
 
 
-def _json(content: bytes, text: str) -> list[Value]:
+def _json(content: bytes, whole: Value) -> list[Value]:
     try:
         document = jiter.from_json(content, catch_duplicate_keys=True)
     except ValueError:
-        return [Value("body", "", text)]
+        return [whole]
     values: list[Value] = []
     keys: dict[str, None] = {}
     left: list[tuple[str, Any]] = [("", document)] if type(document) in _WALKED else []
@@ -85,16 +96,16 @@ def _json(content: bytes, text: str) -> list[Value]:
 
 
 def _xml(text: str) -> list[Value]:
+    """Texts and attributes: the elements around them are structure, whatever their names."""
     inside = (match[match.lastindex or 0].strip() for match in _XML_VALUE.finditer(text))
-    parts = [Value("body", "", part) for part in inside if not PLAIN.match(part)]
-    return [Value("body", "", text), *parts]
+    return [Value("body", "", part) for part in inside if not PLAIN.match(part)]
 
 
-def _multipart(boundary: str, text: str) -> list[Value]:
+def _multipart(boundary: str, whole: Value) -> list[Value]:
     """Names, file names and textual contents of the parts (RFC 7578)."""
-    delimiter = "--" + boundary
+    delimiter, text = "--" + boundary, whole.text
     if not boundary or delimiter not in text:
-        return [Value("body", "", text)]
+        return [whole]
     if text.count(delimiter) > _MOST_PARTS:
         raise Unreadable("the body has more parts than are inspected")
     values: list[Value] = []

@@ -16,7 +16,7 @@ from urllib.parse import unquote_to_bytes
 
 ROUNDS = 3
 _MARK = "\x1e"  # stands between texts that are read together, and for itself in none
-SEPARATOR = f"\n{_MARK}\n"
+_SEPARATOR = f"\n{_MARK}\n"
 
 _UTF16 = re.compile(r"%u([0-9a-fA-F]{4})")
 _PERCENT = re.compile(r"(?:%[0-9a-fA-F]{2})+")
@@ -51,7 +51,7 @@ def readings_together(texts: Iterable[str]) -> list[str] | None:
 
     None if a text may pass for several.
     """
-    found = [SEPARATOR.join(texts)]
+    found = [_SEPARATOR.join(texts)]
     marks = found[0].count(_MARK)
     for _ in range(ROUNDS):
         decoded = _decode(found[-1])
@@ -67,7 +67,7 @@ def separable(text: str) -> str:
     """``text`` as it is joined with others: followed by what it is the base64 of, if anything."""
     plain = text.replace(_MARK, " ")
     hidden = _hidden(plain)
-    return plain if hidden is None else SEPARATOR.join((plain, hidden.replace(_MARK, " ")))
+    return plain if hidden is None else _SEPARATOR.join((plain, hidden.replace(_MARK, " ")))
 
 
 def _finished(found: list[str]) -> list[str]:

@@ -8,7 +8,6 @@ a database knows. A whole statement that stands by itself (in a tutorial, a tick
 from policies.kinds.injection.signs.sign import Sign
 
 _S = r"[\s(+]*"  # what separates: spaces, opening brackets, plus signs that were spaces
-_END = r"(?:$|--|#|;|/\*)"
 _NUMBER = r"(?:-?[0-9]+(?:\.[0-9]*)?(?:e[0-9]+)?|0x[0-9a-f]+|0b[01]+)"
 _TEXT = r"(?:'[^'\n]*'?|\"[^\"\n]*\"?|`[^`\n]*`?)"
 _LITERAL = rf"(?:array\[[^\]\n]*\]|{_NUMBER}|{_TEXT}|null|true|false|@@?[a-z_.]+)"

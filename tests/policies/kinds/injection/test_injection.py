@@ -179,6 +179,8 @@ MULTIPART = b"multipart/form-data; boundary=b1"
         (b"text/xml", b"<!DOCTYPE a [<!ENTITY x SYSTEM 'file:///x'>]><a>&x;</a>", ""),
         (b"application/soap+xml", b'<a b="1\' or 1=1"/>', ""),
         (b"application/xml", b"<a><![CDATA[1' or 1=1]]></a>", ""),
+        (b"application/xml", b"<a><![CDATA[ ]<script>alert(1)</script>]]></a>", ""),
+        (b"image/svg+xml", b"<svg><script href='//a.example/x.js'/></svg>", ""),
         (b"application/graphql", b'{ a(b: "<script>x()</script>") }', ""),
     ],
 )
@@ -205,6 +207,7 @@ def test_a_body_without_a_media_type_is_read_as_text_and_as_a_form(policy: Injec
         (b"text/plain; charset=iso-8859-1", b"Caf\xe9 d'Or"),
         (b"application/xml", b'<order id="5"><name>O\'Brien</name></order>'),
         (b"application/json", b""),
+        (b"application/atom+xml", b"<entry><link href='https://a.example/'/><object/></entry>"),
     ],
 )
 def test_a_harmless_body_passes(policy: Injection, media: bytes, content: bytes) -> None:
