@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from apis import openapi
 from apis.config import ApiConfig, Document
 from apis.models import Api, AttachedPolicy, Route, Upstream
-from oidc_clients.models import ApiKey, Client, Provider, SigningKey
+from oidc_clients.models import ApiKey, Client, Provider, ProviderClient, SigningKey
 from policies.core.config import Problem, problems_of
 from policies.references import STORED, text_digest
 from policies.secrets import SealedValue
@@ -104,12 +104,24 @@ def _provider(provider: Provider) -> dict[str, Any]:
         "audience_claim": provider.audience_claim,
         "scope_claim": provider.scope_claim,
         "algorithms": provider.algorithms,
+        "shared_secret": _secret(provider.shared_secret),
+        "former_shared_secret": _secret(provider.former_shared_secret),
         "token_types": provider.token_types,
         "leeway": provider.leeway,
         "insecure_http": provider.insecure_http,
-        "client": client and {"id": client.client_id, "secret": _secret(client.secret)},
+        "client": client and _own_client(client),
         "grants": provider.grants,
         "scopes": provider.scopes,
+    }
+
+
+def _own_client(client: ProviderClient) -> dict[str, Any]:
+    return {
+        "id": client.client_id,
+        "secret": _secret(client.secret),
+        "key": _secret(client.key),
+        "key_id": client.key_id or None,
+        "assertion_audience": client.assertion_audience,
     }
 
 

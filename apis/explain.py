@@ -194,7 +194,9 @@ def _sent(gateway: Gateway, call: Call, route: Route) -> Iterator[str]:
     for line in outgoing.lines.split(b"\r\n"):
         name, colon, value = line.partition(b": ")
         if colon:
-            shown = name in own or not _CREDENTIAL.search(name.decode("latin-1"))
+            shown = name in own - {b"authorization"} or not _CREDENTIAL.search(
+                name.decode("latin-1")
+            )
             yield f"          {name.decode()}: {value.decode('latin-1') if shown else _HIDDEN}"
 
 

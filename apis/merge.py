@@ -50,11 +50,16 @@ class Merge:
     def _provider(
         self, at: int, provider: ProviderConfig, old: ProviderConfig | None
     ) -> ProviderConfig:
-        if provider.client is None:
+        place: Place = ("providers", at)
+        for member in ("shared_secret", "former_shared_secret"):
+            stored = getattr(old, member, None)
+            provider = self._settled(place, provider, member, stored, self._opens_to)
+        client = provider.client
+        if client is None:
             return provider
-        stored = old.client.secret if old is not None and old.client is not None else None
-        place = ("providers", at, "client")
-        client = self._settled(place, provider.client, "secret", stored, self._opens_to)
+        for member in ("secret", "key"):
+            stored = getattr(old.client, member, None) if old is not None else None
+            client = self._settled((*place, "client"), client, member, stored, self._opens_to)
         return provider.model_copy(update={"client": client})
 
     def _client(self, at: int, client: ClientConfig, old: ClientConfig | None) -> ClientConfig:

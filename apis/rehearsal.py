@@ -12,9 +12,10 @@ from apis.config import ApiConfig, Document, RouteConfig
 from apis.precedence import Effective, effective_policies
 from apis.routing import UpstreamSpec
 from apis.snapshot import Compiler, compile_table
+from oidc_clients.upstream_tokens import NO_CLIENT
 from policies.core.config import Problem
 from policies.core.phase import Phase
-from policies.core.services import Services, State, TokenProvider
+from policies.core.services import Services, State, TokenProvider, UpstreamToken, Wanted
 from policies.core.values import Deny, Identity
 from policies.registry import KINDS
 from policies.secrets import Keyring
@@ -67,6 +68,20 @@ class _DocumentTokens:
         raise AssertionError("no token is verified in a rehearsal")
 
 
+class _DocumentUpstreamTokens:
+    """The tokens for upstreams that a document's providers could give; none is ever got here."""
+
+    def __init__(self, document: Document) -> None:
+        self._providers = {provider.name: provider for provider in document.providers}
+
+    def token(self, wanted: Wanted) -> UpstreamToken:
+        """See ``policies.core.services.UpstreamTokens``."""
+        client = self._providers[wanted.provider].client
+        if client is None or (client.secret is None and client.key is None):
+            raise ValueError(NO_CLIENT.format(wanted.provider))
+        return cast(UpstreamToken, None)
+
+
 def broken_routes(document: Document) -> list[Problem]:
     """What the compiler would say of each route that it cannot put in service.
 
@@ -104,7 +119,13 @@ def _phase(item: Effective, services: Services) -> Phase:
 def _services(document: Document) -> Services:
     nothing = cast(State, None)
     tokens = _DocumentTokens(document)
-    return Services(state=nothing, tokens=tokens, clock=_no_clock, local=nothing)
+    return Services(
+        state=nothing,
+        tokens=tokens,
+        clock=_no_clock,
+        local=nothing,
+        upstream_tokens=_DocumentUpstreamTokens(document),
+    )
 
 
 def _no_clock() -> float:

@@ -6,7 +6,7 @@ table with ``misconfigured`` for the caller and the exact reason in a ``Problem`
 administrator, and every other route is served.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from apis import routing
@@ -16,6 +16,7 @@ from policies.core.chain import Attached, OnReport, compile_chain
 from policies.core.config import Problem
 from policies.core.policy import IdentityPolicy, Policy
 from policies.core.services import Services
+from policies.core.upstream_token import AUTHORIZATION
 from policies.core.values import Deny
 from policies.entries import PolicyEntry
 from policies.references import Opener
@@ -166,7 +167,7 @@ class _CompiledApi:
             strip_fields=(stripped - passed) | dropped,
             strip_cookies=cookies,
         )
-        problem = draft.problem or self._problem
+        problem = draft.problem or self._problem or _two_credentials(draft.attached)
         if not problem:
             try:
                 chain = compile_chain(draft.attached, self._build.compiler.on_report)
@@ -181,6 +182,18 @@ class _CompiledApi:
         path = f"{self._place}.routes[{number}]" if config.routes else self._place
         self._build.problems.append(Problem(path=path, message=f"{route.name}: {problem}"))
         return replace(route, refusal=_REFUSAL)
+
+
+def _two_credentials(attached: Iterable[Attached]) -> str:
+    """Why the upstream would get two ``Authorization`` lines; empty: it gets one at most."""
+    names = [
+        item.name
+        for item in attached
+        if item.mode == "enforce" and AUTHORIZATION in item.policy.writes | item.policy.passes
+    ]
+    if len(names) < 2:
+        return ""
+    return f"{' and '.join(names)} would both send Authorization upstream: keep one of them"
 
 
 def _two_voices(attached: tuple[Attached, ...], identity_names: frozenset[bytes]) -> str:

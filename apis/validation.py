@@ -51,7 +51,7 @@ def problems(
         *_references(document, left_out or ()),
     ]
     if left_out is None:
-        found += _identities(document)
+        found += [*_identities(document), *_shared_secrets(document)]
     return [Problem(path=location(place), message=message) for place, message in found]
 
 
@@ -104,9 +104,17 @@ def _addresses(document: Document, allowed: Networks) -> _Found:
 
 def _is_fetched(provider: ProviderConfig, member: str) -> bool:
     """Whether anything is ever asked at this address; an issuer may be a mere name."""
-    return member == "jwks_uri" or bool(
-        (provider.jwks_uri is None and not provider.keys) or provider.grants
-    )
+    configured = provider.jwks_uri is not None or provider.keys or provider.symmetric
+    return member == "jwks_uri" or not configured or bool(provider.grants)
+
+
+def _shared_secrets(document: Document) -> _Found:
+    for at, provider in enumerate(document.providers):
+        if provider.symmetric and not provider.verification_secrets:
+            yield (
+                ("providers", at, "shared_secret"),
+                "HS algorithms verify with it: give it here, or as the client's secret",
+            )
 
 
 def _address(place: Place, url: str, allowed: Networks) -> _Found:
@@ -199,11 +207,14 @@ def _references(document: Document, left_out: Collection[str]) -> _Found:
 
 
 def _unknown(place: Place, entry: PolicyEntry, section: str, known: Collection[str]) -> _Found:
-    """Names that an option ``providers`` or ``clients`` gives and nobody has."""
+    """Names that an option ``providers``, ``clients`` or ``provider`` gives and nobody has."""
+    one = section[:-1]
     names = getattr(entry.config, section, ())
-    for at, name in enumerate(names):
+    named: list[tuple[Place, str]] = [((section, at), name) for at, name in enumerate(names)]
+    named += [((one,), name) for name in (getattr(entry.config, one, None),) if name is not None]
+    for members, name in named:
         if name not in known:
-            yield (*place, section, at), f"no {section[:-1]} is called {name}: add it to {section}"
+            yield (*place, *members), f"no {one} is called {name}: add it to {section}"
 
 
 def _audiences(place: Place, entry: PolicyEntry, providers: dict[str, ProviderConfig]) -> _Found:

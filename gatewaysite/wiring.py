@@ -20,11 +20,14 @@ from apis.live import Live
 from apis.routing import Route, RoutingTable, Target, UpstreamSpec
 from apis.snapshot import Compiler, compile_table
 from gatewaysite.environment import Environment
+from oidc_clients.endpoints import MetadataCache
 from oidc_clients.keystore import KeyStore
+from oidc_clients.oauth import Endpoints
 from oidc_clients.provider import ProviderSpec
-from oidc_clients.specs import provider_spec
+from oidc_clients.specs import own_client, provider_spec
 from oidc_clients.stored_keys import stored_sets
 from oidc_clients.tokens import ProviderTokens
+from oidc_clients.upstream_tokens import TokenStore, WantedTokens
 from policies.core.chain import Attached, Reported, compile_chain
 from policies.core.config import PolicyConfig, Problem, location
 from policies.core.services import Services, State
@@ -45,6 +48,8 @@ class Built:
     table: RoutingTable
     providers: tuple[ProviderSpec, ...]
     problems: tuple[Problem, ...]
+    wanted: frozenset[str] = frozenset()
+    """Names of the tokens for upstreams that it wants."""
 
 
 class NextTokens:
@@ -84,12 +89,15 @@ class World:
         self.upstreams = Upstreams()
         self.keystore = KeyStore(state, time.time)
         self.tokens = ProviderTokens(self.keystore)
+        endpoints = Endpoints(MetadataCache())
+        self.token_store = TokenStore(state, time.time, endpoints, Keyring.from_settings())
         self._services = Services(state, self.tokens, time.time, MemoryState())
 
     def build(self, document: Document, generation: int) -> Built:
         """A generation, beside the one in force. Raises ``ValueError`` if there can be none."""
         opener = Keyring.from_settings()
         tokens, problems = NextTokens(self.tokens), []
+        wanted = WantedTokens(self.token_store)
         specs = []
         for number, config in enumerate(document.providers):
             try:
@@ -100,7 +108,13 @@ class World:
                 continue
             tokens.add(spec)
             specs.append(spec)
-        services = replace(self._services, tokens=tokens)
+            try:
+                wanted.add(spec, own_client(config, opener))
+            except (ValueError, SecretUnreadable) as error:
+                wanted.refuse(spec.name, str(error))
+                path = location(("providers", number, "client"))
+                problems.append(Problem(path=path, message=str(error)))
+        services = replace(self._services, tokens=tokens, upstream_tokens=wanted)
         compiler = Compiler(
             services=services,
             carrier=self.upstreams.carrier,
@@ -110,12 +124,13 @@ class World:
             builtin=(self._auth_route(services),),
         )
         table, found = compile_table(document, compiler, generation)
-        return Built(table, tuple(specs), (*problems, *found))
+        return Built(table, tuple(specs), (*problems, *found), frozenset(wanted.names))
 
     def install(self, built: Built) -> None:
         """Put a generation in force: one step of the event loop, between two requests."""
         self.tokens.replace(built.providers)
         self.live.swap(built.table)
+        self.token_store.retain(built.wanted)
         carriers = (route.carrier for route in built.table.routes)
         self.upstreams.retain({carrier.spec for carrier in carriers if carrier is not None})
 

@@ -18,7 +18,10 @@ from django.views.decorators.http import require_POST
 
 from oidc_clients.config import ApiKeyConfig
 from oidc_clients.credentials import Peppers, make_api_key, shown_prefix
+from oidc_clients.examine import examine
+from oidc_clients.finding import Finding, fault
 from oidc_clients.forms import (
+    CheckForm,
     ClientForm,
     IssueKeyForm,
     ProviderClientForm,
@@ -26,9 +29,11 @@ from oidc_clients.forms import (
     SigningKeyForm,
 )
 from oidc_clients.models import ApiKey, Client, Provider, ProviderClient, ProviderKey, SigningKey
+from oidc_clients.rows import client_of, spec_of
 from oidc_clients.tasks import rotate
 from policies.admin import ConfigurationAdmin, ReadOnlyInline
 from policies.fields import WRITE_ONLY
+from policies.secrets import SecretUnreadable
 
 PASSWORD_GRANT = (
     "The password grant is on: people type their password into the application that calls the "
@@ -40,7 +45,7 @@ PASSWORD_GRANT = (
 class ProviderClientInline(admin.StackedInline):  # type: ignore[type-arg]
     model = ProviderClient
     form = ProviderClientForm
-    fields = ("client_id", "secret")
+    fields = ("client_id", "secret", "key", "key_id", "assertion_audience")
     formfield_overrides = WRITE_ONLY
     verbose_name = "own client at this provider"
     extra = 0
@@ -79,6 +84,10 @@ class ProviderAdmin(ConfigurationAdmin):
         ("Tokens", {"fields": ("audiences", "algorithms", "token_types", "leeway")}),
         ("Token relay", {"fields": ("grants", "scopes")}),
         (
+            "Shared secret, for HS256, HS384 and HS512 alone",
+            {"classes": ("collapse",), "fields": ("shared_secret", "former_shared_secret")},
+        ),
+        (
             "Keys and claims, where the provider differs",
             {
                 "classes": ("collapse",),
@@ -104,8 +113,30 @@ class ProviderAdmin(ConfigurationAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         fetch = require_POST(self.admin_site.admin_view(self.fetch_view))
-        name = "oidc_clients_provider_fetch_keys"
-        return [path("<uuid:pk>/fetch-keys/", fetch, name=name), *super().get_urls()]
+        check = never_cache(self.admin_site.admin_view(self.check_view))
+        name = "oidc_clients_provider"
+        return [
+            path("<uuid:pk>/fetch-keys/", fetch, name=f"{name}_fetch_keys"),
+            path("<uuid:pk>/check/", check, name=f"{name}_check"),
+            *super().get_urls(),
+        ]
+
+    def check_view(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """Try the provider, and a sample token where one is given; say what was found."""
+        provider = get_object_or_404(Provider.objects.select_related("client"), pk=pk)
+        if not self.has_change_permission(request, provider):
+            raise PermissionDenied
+        form = CheckForm(request.POST or None)
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "provider": provider,
+            "form": CheckForm(),  # always an empty one: a token is not shown again
+            "title": f"Check {provider}",
+        }
+        if form.is_valid():
+            context["findings"] = _found(provider, form.cleaned_data["token"])
+        return TemplateResponse(request, "console/check_provider.html", context)
 
     def fetch_view(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         """The button on a provider's page."""
@@ -140,6 +171,16 @@ class ProviderAdmin(ConfigurationAdmin):
         super().save_related(request, form, formsets, change)
         if "password" in form.instance.grants:
             self.message_user(request, PASSWORD_GRANT, messages.WARNING)
+
+
+def _found(provider: Provider, token: str) -> list[Finding]:
+    try:
+        spec = spec_of(provider, settings.ENVIRONMENT.allow_private_upstreams)
+        client = client_of(provider)
+    except (ValueError, SecretUnreadable) as error:
+        return [fault("provider", str(error), "Mend the provider's settings first.")]
+    sample = token.strip().encode() or None
+    return list(examine(spec, client, provider.grants, sample))
 
 
 class SigningKeyInline(admin.StackedInline):  # type: ignore[type-arg]

@@ -34,5 +34,9 @@ class Bounded(Generic[K, V]):
             self._old, self._young = self._young, {}
         self._young[key] = value
 
+    def drop(self, key: K) -> None:
+        self._young.pop(key, None)
+        self._old.pop(key, None)
+
     def __len__(self) -> int:
         return len(self._young) + len(self._old)

@@ -14,7 +14,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, model_validator
 
-from oidc_clients.jwks import PUBLIC_ALGORITHMS, SECRET_BYTES, KeySet
+from oidc_clients.assertion import AssertionKey
+from oidc_clients.jose import is_key
+from oidc_clients.jwks import ALGORITHMS, SECRET_BYTES, KeySet
 from policies.core.config import Name, Options, invalid
 from policies.references import FileText, SecretText
 from policies.urls import web_address
@@ -43,14 +45,20 @@ Url = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_addres
 
 
 def _algorithm(name: str) -> str:
-    if name in SECRET_BYTES:
-        raise ValueError(
-            f"{name} verifies with a shared secret, which this version does not take: let the "
-            "provider sign with RS256, ES256 or EdDSA"
-        )
-    if name not in PUBLIC_ALGORITHMS:
-        raise ValueError(f"unknown algorithm; known are {', '.join(sorted(PUBLIC_ALGORITHMS))}")
+    if name not in ALGORITHMS:
+        raise ValueError(f"unknown algorithm; known are {', '.join(sorted(ALGORITHMS))}")
     return name
+
+
+def _of_one_sort(names: tuple[str, ...]) -> tuple[str, ...]:
+    shared = [at for at, name in enumerate(names) if name in SECRET_BYTES]
+    if shared and len(shared) < len(names):
+        text = (
+            f"{names[shared[0]]} verifies with a shared secret and stands beside no public-key "
+            "algorithm, whose key everybody has"
+        )
+        raise invalid([((shared[0],), text)])
+    return names
 
 
 Algorithm = Annotated[str, AfterValidator(_algorithm)]
@@ -85,6 +93,22 @@ def is_short(secret: SecretText, least: int) -> bool:
     return secret.value is not None and len(secret.value.get_secret_value()) < least
 
 
+_SHARED = ("shared_secret", "former_shared_secret")
+
+
+def _weak(
+    place: tuple[str, ...], secret: SecretText, least: int
+) -> Iterator[tuple[tuple[int | str, ...], str]]:
+    """What keeps a shared secret that is known here from being one (RFC 7518 3.2)."""
+    if secret.value is None:
+        return
+    text = secret.value.get_secret_value()
+    if is_key(text):
+        yield place, "this is a public key or certificate, which everybody has: give a secret"
+    elif len(text.encode()) < least:
+        yield place, f"these algorithms need a secret of at least {least} bytes"
+
+
 def ed25519_key(pem: str) -> Ed25519PublicKey:
     """The key of a PEM text. Raises ``ValueError`` with a message that holds nothing of it."""
     try:
@@ -108,8 +132,45 @@ class ProviderClientConfig(Options):
     secret: SecretText | None = Field(
         default=None,
         title="Client secret",
-        description="Its secret; leave it out for a public client.",
+        description="Its secret, sent by HTTP Basic (client_secret_basic) and never in a form; "
+        "leave it out for a key or a public client.",
     )
+    key: SecretText | None = Field(
+        default=None,
+        title="Client key",
+        description="Its private key in PEM form (RSA, EC or Ed25519), for private_key_jwt; the "
+        "provider knows the public one.",
+    )
+    key_id: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=255,
+        title="Client key id",
+        description="The kid under which the provider knows the key; some ask for none.",
+    )
+    assertion_audience: Literal["issuer", "endpoint"] = Field(
+        default="issuer",
+        title="Assertion audience",
+        description="Whom the signed assertions of private_key_jwt are meant for: the issuer, or "
+        "the address they are sent to, where a provider insists on that.",
+    )
+
+    @model_validator(mode="after")
+    def _one_way_to_authenticate(self) -> Self:
+        found: list[tuple[tuple[int | str, ...], str]] = []
+        if self.key is None:
+            if self.key_id is not None:
+                found.append((("key_id",), "it names a key, and there is none: give key as well"))
+        elif self.secret is not None:
+            found.append((("key",), "give a secret or a key, not both"))
+        elif self.key.value is not None:
+            try:
+                AssertionKey.load(self.key.value.get_secret_value())
+            except ValueError as error:
+                found.append((("key",), str(error)))
+        if found:
+            raise invalid(found)
+        return self
 
 
 class ProviderConfig(Options):
@@ -158,11 +219,23 @@ class ProviderConfig(Options):
         title="Scope claim",
         description="The claim that lists the scopes: scope, scp or roles.",
     )
-    algorithms: tuple[Algorithm, ...] = Field(
+    algorithms: Annotated[tuple[Algorithm, ...], AfterValidator(_of_one_sort)] = Field(
         min_length=1,
         max_length=20,
         title="Algorithms",
-        description="The signature algorithms accepted, e.g. RS256 and ES256.",
+        description="The signature algorithms accepted, e.g. RS256 and ES256. HS256, HS384 and "
+        "HS512 verify with a shared secret and stand beside no other.",
+    )
+    shared_secret: SecretText | None = Field(
+        default=None,
+        title="Shared secret",
+        description="For HS algorithms alone: at least as many bytes as the hash has (32, 48 or "
+        "64). Left out, it is the client's secret.",
+    )
+    former_shared_secret: SecretText | None = Field(
+        default=None,
+        title="Former shared secret",
+        description="During a rotation: verifies beside the shared secret until it is taken out.",
     )
     token_types: tuple[str, ...] = Field(
         default=("at+jwt", "JWT"),
@@ -202,7 +275,7 @@ class ProviderConfig(Options):
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
-        found = list(self._plain_http())
+        found = [*self._plain_http(), *self._shared_secrets()]
         if self.keys and self.jwks_uri:
             found.append((("keys",), "give jwks_uri or keys, not both"))
         for at, entry in enumerate(KeySet.parse({"keys": list(self.keys)}).entries):
@@ -211,6 +284,36 @@ class ProviderConfig(Options):
         if found:
             raise invalid(found)
         return self
+
+    @property
+    def symmetric(self) -> bool:
+        """Whether tokens are verified with a shared secret, so that no keys are fetched."""
+        return not SECRET_BYTES.keys().isdisjoint(self.algorithms)
+
+    @property
+    def verification_secrets(self) -> tuple[SecretText, ...]:
+        """The shared secrets in force (OpenID Connect Core 10.1: by default the client's)."""
+        if not self.symmetric:
+            return ()
+        own = self.client.secret if self.client is not None else None
+        given = (self.shared_secret or own, self.former_shared_secret)
+        return tuple(secret for secret in given if secret is not None)
+
+    def _shared_secrets(self) -> Iterator[tuple[tuple[int | str, ...], str]]:
+        given = [name for name in _SHARED if getattr(self, name) is not None]
+        if not self.symmetric:
+            for name in given:
+                yield (name,), "it is for HS256, HS384 and HS512: leave it out, or name one of them"
+            return
+        for member in ("jwks_uri", "keys"):
+            if getattr(self, member):
+                yield (member,), "HS algorithms verify with the shared secret alone: leave it out"
+        if "former_shared_secret" in given and "shared_secret" not in given:
+            yield ("shared_secret",), "the former secret stands beside a present one: give that"
+        least = max(SECRET_BYTES.get(name, 0) for name in self.algorithms)
+        places: list[tuple[str, ...]] = [(name,) for name in given] or [("client", "secret")]
+        for place, secret in zip(places, self.verification_secrets, strict=False):
+            yield from _weak(place, secret, least)
 
     def _plain_http(self) -> Iterator[tuple[tuple[int | str, ...], str]]:
         for member, url in (("issuer", self.issuer), ("jwks_uri", self.jwks_uri)):

@@ -8,33 +8,16 @@ Every function blocks and raises ``FetchError``.
 
 import re
 import time
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from oidc_clients.fetch import TOTAL_TIME, FetchError, Reach, check_url, get_json
 from oidc_clients.jwks import KeySet
+from oidc_clients.metadata import ENDPOINTS, LISTS, Metadata
 from oidc_clients.provider import ProviderSpec
 
 WELL_KNOWN = "/.well-known/openid-configuration"
 
 _MAX_AGE = re.compile(r"(?:^|[\s,])max-age=\"?([0-9]{1,9})", re.ASCII | re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class Metadata:
-    """A provider's endpoints; None for one that it does not offer."""
-
-    issuer: str
-    jwks_uri: str | None = None
-    token_endpoint: str | None = None
-    authorization_endpoint: str | None = None
-    revocation_endpoint: str | None = None
-    introspection_endpoint: str | None = None
-    userinfo_endpoint: str | None = None
-    end_session_endpoint: str | None = None
-
-
-_ENDPOINTS = tuple(name for name in Metadata.__dataclass_fields__ if name != "issuer")
 
 
 class FetchedKeys(NamedTuple):
@@ -49,7 +32,22 @@ def discover(issuer: str, reach: Reach, timeout: float = TOTAL_TIME) -> Metadata
     document = get_json(issuer.removesuffix("/") + WELL_KNOWN, reach, timeout).json or {}
     if document.get("issuer") != issuer:
         raise FetchError("the metadata name another issuer than the configured one")
-    return Metadata(issuer, **{name: _endpoint(document, name, reach) for name in _ENDPOINTS})
+    return metadata_of(document, reach)
+
+
+def metadata_of(document: dict[str, Any], reach: Reach) -> Metadata:
+    """What a metadata document says of its issuer. Raises ``FetchError`` for what is unusable."""
+    members: dict[str, Any] = {name: _endpoint(document, name, reach) for name in ENDPOINTS}
+    members |= {name: _words(document.get(name)) for name in LISTS}
+    return Metadata(document["issuer"], **members)
+
+
+def _words(value: Any) -> tuple[str, ...] | None:
+    """A list of words that can be shown; what is none says nothing."""
+    if not isinstance(value, list):
+        return None
+    words = tuple(item for item in value if isinstance(item, str) and item.isprintable())
+    return words if len(words) == len(value) else None
 
 
 def _endpoint(document: dict[str, Any], name: str, reach: Reach) -> str | None:

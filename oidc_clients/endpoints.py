@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 
-from oidc_clients.discovery import Metadata, discover
+from oidc_clients.discovery import discover
 from oidc_clients.fetch import TOTAL_TIME, FetchError, Reach
+from oidc_clients.metadata import Metadata
 
 LIFETIME = 300.0
 """Seconds for which fetched metadata are used."""

@@ -25,7 +25,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import lru_cache
@@ -117,12 +117,14 @@ def get_json(url: str, reach: Reach, timeout: float = TOTAL_TIME) -> Response:
 
 def post_form(
     url: str,
-    data: Mapping[str, str],
+    data: Mapping[str, str | Sequence[str]],
     headers: Mapping[str, str],
     reach: Reach,
     timeout: float = TOTAL_TIME,
 ) -> Response:
     """POST a form and read a JSON object, or no content at all, whatever the status.
+
+    A sequence in ``data`` is a parameter that is given several times.
 
     Raises ``FetchError``, also for a redirect.
     """

@@ -14,6 +14,7 @@ from oidc_clients.config import (
 )
 from oidc_clients.models import ApiKey, Client, Provider, ProviderClient, SigningKey
 from policies.drawing import option_field
+from policies.fields import SecretFormField
 from policies.forms import ConfigurationForm, Members, entered, judged
 
 
@@ -30,6 +31,13 @@ class ProviderForm(ConfigurationForm):
 class ProviderClientForm(ConfigurationForm):
     options = ProviderClientConfig
     renamed = {"id": "client_id"}
+
+    key = SecretFormField(
+        multiline=True,
+        label="Client key",
+        help_text="Its private key in PEM form (RSA, EC or Ed25519), for private_key_jwt, instead "
+        "of a secret. Leave empty to keep the stored one.",
+    )
 
     class Meta:
         model = ProviderClient
@@ -52,6 +60,20 @@ class SigningKeyForm(ConfigurationForm):
     class Meta:
         model = SigningKey
         exclude = ()
+
+
+class CheckForm(forms.Form):
+    """A sample token for a provider check; it is never shown again, nor kept."""
+
+    token = forms.CharField(
+        label="Sample token",
+        required=False,
+        widget=forms.Textarea(
+            attrs={"rows": 4, "cols": 80, "spellcheck": "false", "autocomplete": "off"}
+        ),
+        help_text="An access token as a client would send it, without Bearer. It is read on this "
+        "machine and sent nowhere. Leave it empty to check the provider alone.",
+    )
 
 
 class IssueKeyForm(forms.Form):

@@ -7,7 +7,7 @@ Rules of this file:
    token never adds to that (RFC 8725 3.1).
 3. A ``kid`` is compared, never interpreted. Two keys with one ``kid`` are both refused,
    because nobody can say which of them a token means.
-4. A shared secret is never part of a key set: ``KeySet.of_secret`` makes a set of its own.
+4. A shared secret is never part of a key set: ``KeySet.of_secrets`` makes a set of its own.
 
 Sources: RFC 7517, RFC 7518 6, RFC 8037; ROCA: Nemec et al., "The Return of Coppersmith's
 Attack", ACM CCS 2017, and the fingerprint published with it (crocs-muni/roca).
@@ -16,7 +16,7 @@ Attack", ACM CCS 2017, and the fingerprint published with it (crocs-muni/roca).
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -122,13 +122,9 @@ class KeySet:
         return cls(tuple(_entry(member, kids) for member in members))
 
     @classmethod
-    def of_secret(cls, secret: bytes) -> "KeySet":
-        """The set made of a shared secret alone. Raises ``ValueError`` when it is too short."""
-        fits = frozenset(name for name, least in SECRET_BYTES.items() if len(secret) >= least)
-        if not fits:
-            raise ValueError(f"the shared secret has fewer than {min(SECRET_BYTES.values())} bytes")
-        jwk = {"kty": "oct", "digest": hashlib.sha256(secret).hexdigest()}
-        return cls((Entry(jwk, None, Key(None, fits, secret), ""),))
+    def of_secrets(cls, secrets: Iterable[bytes]) -> "KeySet":
+        """The set made of shared secrets alone. Raises ``ValueError`` when one is too short."""
+        return cls(tuple(map(_shared, secrets)))
 
     @property
     def document(self) -> dict[str, Any]:
@@ -144,21 +140,33 @@ class KeySet:
         return kid in self._by_kid
 
     def select(self, kid: str | None, algorithm: str) -> Key | None:
-        """The key that must verify a token with this header, or None.
+        """The published key that must verify a token with this header, or None.
 
         Without a ``kid`` that is the only admitted key which fits the algorithm.
         """
         if kid is not None:
             key = self._by_kid.get(kid)
             return key if key is not None and algorithm in key.algorithms else None
-        fitting = [key for key in self.keys if algorithm in key.algorithms]
+        fitting = self.fitting(algorithm)
         return fitting[0] if len(fitting) == 1 else None
+
+    def fitting(self, algorithm: str) -> tuple[Key, ...]:
+        """Every key that can verify the algorithm: of shared secrets each may be the one."""
+        return tuple(key for key in self.keys if algorithm in key.algorithms)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, KeySet) and other.digest == self.digest
 
     def __hash__(self) -> int:
         return hash(self.digest)
+
+
+def _shared(secret: bytes) -> Entry:
+    fits = frozenset(name for name, least in SECRET_BYTES.items() if len(secret) >= least)
+    if not fits:
+        raise ValueError(f"the shared secret has fewer than {min(SECRET_BYTES.values())} bytes")
+    jwk = {"kty": "oct", "digest": hashlib.sha256(secret).hexdigest()}
+    return Entry(jwk, None, Key(None, fits, secret), "")
 
 
 def _kid(member: Any) -> Any:

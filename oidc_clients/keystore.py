@@ -29,6 +29,7 @@ from oidc_clients.bounded import Bounded
 from oidc_clients.discovery import FetchedKeys, fetch_keys
 from oidc_clients.fetch import FetchError
 from oidc_clients.jwks import KeySet
+from oidc_clients.leased import once_for_all
 from oidc_clients.provider import ProviderSpec
 from oidc_clients.published import MIN_LIFE, Published, Source
 from policies.core.errors import StateUnavailable
@@ -48,7 +49,6 @@ LEASE = 10.0
 """Seconds: longer than a fetch can take, and no longer does a killed worker hinder the others."""
 
 _RENEW_AT = 0.75  # of a set's life
-_POLL = 0.05  # seconds between two looks at what the holder of the lease publishes
 _PAUSE = 0.1  # seconds between two searches for unknown kids in one process
 _RECHECK = 1.0  # seconds until a cool-down that another worker began is looked at again
 _REMEMBERED = 5.0  # seconds for which a kid that was not found is not searched again
@@ -197,24 +197,18 @@ class KeyStore:
         self, slot: KeySlot, kid: str | None, satisfied: Callable[[], bool]
     ) -> None:
         """Renew or search under the lease; without it, wait for what its holder publishes."""
-        state, source = self._state, slot.source
-        loop = asyncio.get_running_loop()
-        end = loop.time() + PATIENCE
-        while True:
+
+        async def found() -> bool:
             await self._adopt_published(slot)
-            if satisfied() or (kid is not None and self._clock() < slot.ration):
-                return
-            if await state.lease(source.lease, self._holder, LEASE):
-                break
-            if loop.time() >= end:
-                return
-            await asyncio.sleep(_POLL)
-        try:
-            await self._adopt_published(slot)
-            if not satisfied() and await self._may_ask(slot, kid):
+            return satisfied() or (kid is not None and self._clock() < slot.ration)
+
+        async def act() -> None:
+            if await self._may_ask(slot, kid):
                 await self._ask(slot, kid)
-        finally:
-            await state.release(source.lease, self._holder)
+
+        await once_for_all(
+            self._state, slot.source.lease, self._holder, found, act, LEASE, PATIENCE
+        )
 
     async def _may_ask(self, slot: KeySlot, kid: str | None) -> bool:
         """Whether the provider may be asked now, by the rules that hold for all workers."""

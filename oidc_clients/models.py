@@ -26,6 +26,8 @@ class Provider(models.Model):
     audience_claim = models.CharField(max_length=64, default="aud")
     scope_claim = models.CharField(max_length=64, default="scope")
     algorithms = models.JSONField(default=list)
+    shared_secret = SecretField(blank=True, default="")
+    former_shared_secret = SecretField(blank=True, default="")
     token_types = models.JSONField(default=list, blank=True)
     leeway = models.PositiveSmallIntegerField(default=30)
     insecure_http = models.BooleanField(default=False)
@@ -40,12 +42,15 @@ class Provider(models.Model):
 
 
 class ProviderClient(models.Model):
-    """The gateway's own registration at a provider: its client id and secret."""
+    """The gateway's own registration at a provider: its client id, and a secret or a key."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     provider = models.OneToOneField(Provider, on_delete=models.CASCADE, related_name="client")
     client_id = models.CharField(max_length=255)
     secret = SecretField(blank=True, default="")
+    key = SecretField(blank=True, default="")
+    key_id = models.CharField(max_length=255, blank=True)
+    assertion_audience = models.CharField(max_length=8, default="issuer")
 
     def __str__(self) -> str:
         return self.client_id

@@ -3,9 +3,10 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from oidc_clients.fetch import Reach
+from oidc_clients.jose import is_key
 from oidc_clients.jwks import ALGORITHMS, SECRET_BYTES, KeySet
 from oidc_clients.strict import json_object
 
@@ -28,8 +29,9 @@ def media_type(typ: str) -> str:
 class ProviderSpec:
     """What tokens of one provider must look like, and where its keys come from.
 
-    Keys come from exactly one source: ``shared_secret`` with HS algorithms, ``static_keys`` (a
-    JWK Set in JSON), ``jwks_uri``, or else discovery from ``issuer``. ``token_types`` holds
+    Keys come from exactly one source: ``shared_secrets`` with HS algorithms (two during a
+    rotation), ``static_keys`` (a JWK Set in JSON), ``jwks_uri``, or else discovery from
+    ``issuer``. ``token_types`` holds
     media types as ``media_type`` writes them; ``""`` admits a token without ``typ``.
     ``leeway`` is in seconds. ``private_networks`` are CIDRs that may be
     reached beside public addresses.
@@ -48,9 +50,36 @@ class ProviderSpec:
     leeway: int = DEFAULT_LEEWAY
     jwks_uri: str | None = None
     static_keys: str = ""
-    shared_secret: bytes = field(default=b"", repr=False)
+    shared_secrets: tuple[bytes, ...] = field(default=(), repr=False)
     insecure_http: bool = False
     private_networks: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        declared: Any,
+        keys: Iterable[Mapping[str, Any]],
+        secrets: Iterable[str],
+        networks: tuple[str, ...],
+    ) -> Self:
+        """From a declaration (``oidc_clients.config.ProviderConfig``) or a row, which name their
+        members alike, with its configured keys and its shared secrets in clear."""
+        return cls(
+            name=declared.name,
+            issuer=declared.issuer,
+            audiences=frozenset(declared.audiences),
+            algorithms=frozenset(declared.algorithms),
+            enabled=declared.enabled,
+            audience_claim=declared.audience_claim,
+            scope_claim=declared.scope_claim,
+            token_types=frozenset(map(media_type, declared.token_types)),
+            leeway=declared.leeway,
+            jwks_uri=declared.jwks_uri or None,
+            static_keys=key_document(keys),
+            shared_secrets=tuple(secret.encode() for secret in secrets),
+            insecure_http=declared.insecure_http,
+            private_networks=networks,
+        )
 
     def __post_init__(self) -> None:
         if not self.issuer or not self.audiences or not self.algorithms:
@@ -70,12 +99,14 @@ class ProviderSpec:
             return
         if symmetric != self.algorithms or self.jwks_uri or self.static_keys:
             raise ValueError(
-                "HS algorithms verify with the client secret alone: do not mix them with others, "
+                "HS algorithms verify with the shared secret alone: do not mix them with others, "
                 "with jwks_uri or with keys"
             )
         least = max(SECRET_BYTES[name] for name in symmetric)
-        if len(self.shared_secret) < least:
-            raise ValueError(f"these HS algorithms need a client secret of at least {least} bytes")
+        if not self.shared_secrets or len(min(self.shared_secrets, key=len)) < least:
+            raise ValueError(f"these HS algorithms need a shared secret of at least {least} bytes")
+        if any(map(is_key, self.shared_secrets)):
+            raise ValueError("a public key is no shared secret: everybody has it")
 
     @property
     def symmetric(self) -> bool:
@@ -90,7 +121,7 @@ class ProviderSpec:
     def fixed_keys(self) -> KeySet | None:
         """The keys that are configured and never fetched, or None. Raises ``ValueError``."""
         if self.symmetric:
-            return KeySet.of_secret(self.shared_secret)
+            return KeySet.of_secrets(self.shared_secrets)
         return KeySet.parse(json_object(self.static_keys.encode())) if self.static_keys else None
 
 

@@ -26,7 +26,7 @@ class Source:
     @classmethod
     def of(cls, spec: ProviderSpec) -> "Source":
         parts = [spec.name, spec.issuer, spec.jwks_uri, spec.static_keys, spec.insecure_http]
-        parts.append(hashlib.sha256(spec.shared_secret).hexdigest())
+        parts += [hashlib.sha256(secret).hexdigest() for secret in spec.shared_secrets]
         return cls(hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32])
 
     @property

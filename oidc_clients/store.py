@@ -18,31 +18,27 @@ from policies.secrets import Keyring, Secret
 
 def save_provider(config: ProviderConfig) -> None:
     """Make the provider of that name equal to ``config``."""
-    provider, _ = Provider.objects.update_or_create(
-        name=config.name,
-        defaults={
-            "issuer": config.issuer,
-            "jwks_uri": config.jwks_uri or "",
-            "static_keys": list(config.keys),
-            "enabled": config.enabled,
-            "audiences": list(config.audiences),
-            "audience_claim": config.audience_claim,
-            "scope_claim": config.scope_claim,
-            "algorithms": list(config.algorithms),
-            "token_types": list(config.token_types),
-            "leeway": config.leeway,
-            "insecure_http": config.insecure_http,
-            "grants": list(config.grants),
-            "scopes": list(config.scopes),
-        },
-    )
+    provider = Provider.objects.filter(name=config.name).first() or Provider(name=config.name)
+    provider.issuer = config.issuer
+    provider.jwks_uri = config.jwks_uri or ""
+    provider.static_keys = list(config.keys)
+    for member in ("enabled", "audience_claim", "scope_claim", "leeway", "insecure_http"):
+        setattr(provider, member, getattr(config, member))
+    for member in ("audiences", "algorithms", "token_types", "grants", "scopes"):
+        setattr(provider, member, list(getattr(config, member)))
+    assign_secret(provider, "shared_secret", config.shared_secret)
+    assign_secret(provider, "former_shared_secret", config.former_shared_secret)
+    provider.save()
     clients = ProviderClient.objects.filter(provider=provider)
     if config.client is None:
         clients.delete()
         return
     client = clients.first() or ProviderClient(provider=provider)
     client.client_id = config.client.id
+    client.key_id = config.client.key_id or ""
+    client.assertion_audience = config.client.assertion_audience
     assign_secret(client, "secret", config.client.secret)
+    assign_secret(client, "key", config.client.key)
     client.save()
 
 

@@ -20,8 +20,8 @@ from oidc_clients.fetch import FetchError
 from oidc_clients.jwks import SECRET_BYTES, KeySet
 from oidc_clients.keystore import STALE_LIMIT
 from oidc_clients.models import Provider
-from oidc_clients.provider import ProviderSpec
 from oidc_clients.published import Published, Source
+from oidc_clients.rows import spec_of
 from oidc_clients.stored_keys import store_keys
 from policies.core.errors import StateUnavailable
 from policies.stores.open import open_backend
@@ -80,15 +80,7 @@ def _fetched(provider: Provider, networks: tuple[str, ...]) -> _Fetched | str:
     """The keys, or why there are none. Runs in a thread: it asks the provider, no database."""
     at = time.time()
     try:
-        spec = ProviderSpec(
-            name=provider.name,
-            issuer=provider.issuer,
-            audiences=frozenset(provider.audiences),
-            algorithms=frozenset(provider.algorithms),
-            jwks_uri=provider.jwks_uri or None,
-            insecure_http=provider.insecure_http,
-            private_networks=networks,
-        )
+        spec = spec_of(provider, networks)
         return _Fetched(Source.of(spec), at, fetch_keys(spec))
     except (FetchError, ValueError) as error:
         return str(error)

@@ -1,4 +1,5 @@
-"""A token request (RFC 6749 3.2) read strictly from what a client sent. Pure.
+"""Requests to the relay's endpoints (RFC 6749 3.2, RFC 7009 2.1, RFC 7662 2.1), read strictly
+from what a client sent. Pure.
 
 At most 32 parameters are read. A parameter given twice, a query, two client
 authentications or a body that is no flat list of texts is refused: the provider and the
@@ -10,10 +11,12 @@ everything else is dropped here and never reaches the provider.
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, quote_plus, unquote_plus
+from urllib.parse import parse_qsl, unquote_plus
 
+from oidc_clients.client_auth import ClientCredentials
 from oidc_clients.strict import json_object
 
 MAX_BODY = 16384
@@ -23,14 +26,18 @@ MAX_PARAMETERS = 32
 PASSWORD = "password"
 REFRESH_TOKEN = "refresh_token"
 CLIENT_CREDENTIALS = "client_credentials"
-GRANTS = (CLIENT_CREDENTIALS, PASSWORD, REFRESH_TOKEN)
+AUTHORIZATION_CODE = "authorization_code"
 
 _REQUIRED = {
     CLIENT_CREDENTIALS: (),
     PASSWORD: ("username", "password"),
     REFRESH_TOKEN: ("refresh_token",),
+    AUTHORIZATION_CODE: ("code",),
 }
+GRANTS = tuple(_REQUIRED)
+_OPTIONAL = {AUTHORIZATION_CODE: ("redirect_uri", "code_verifier")}
 _PASSED_ON = ("scope", "audience", "resource")  # resource: RFC 8707
+_VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}", re.ASCII)  # RFC 7636 4.1
 
 
 class OAuthError(Exception):
@@ -45,53 +52,77 @@ class OAuthError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class ClientCredentials:
-    """Who the client says it is. Without a secret it is a public client (RFC 6749 2.1)."""
+class EndpointRequest:
+    """What is asked for: the parameters that are passed on, and who asks.
 
-    client_id: str
-    secret: str | None = field(default=None, repr=False)
+    ``username`` is the person's name in a password grant.
+    """
 
-    def basic(self) -> str:
-        """The value of ``Authorization`` (RFC 6749 2.3.1: each half form-urlencoded first)."""
-        pair = f"{quote_plus(self.client_id)}:{quote_plus(self.secret or '')}"
-        return "Basic " + base64.b64encode(pair.encode()).decode()
-
-
-@dataclass(frozen=True, slots=True)
-class TokenRequest:
-    """What is asked for: the grant, its credentials and the parameters that are passed on."""
-
-    grant_type: str
     parameters: Mapping[str, str] = field(repr=False)
     client: ClientCredentials | None = None
     username: str | None = field(default=None, repr=False)
 
+    @property
+    def grant_type(self) -> str:
+        """The grant of a token request; empty for others."""
+        return self.parameters.get("grant_type", "")
 
-def read_token_request(
-    content_type: str, body: bytes, query: str, authorization: str | None
-) -> TokenRequest:
-    """The request. Raises ``OAuthError``."""
-    if query:
-        raise OAuthError("invalid_request", "Send the parameters in the body, not in the URL.")
-    pairs = _pairs(content_type, body)
-    values = {name: value for name, value in pairs if value}  # empty is absent (3.2)
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A request as it arrived: its media type, body, query and ``Authorization``."""
+
+    content_type: str
+    body: bytes = field(repr=False)
+    query: str = field(default="", repr=False)
+    authorization: str | None = field(default=None, repr=False)
+
+
+def read_token_request(received: Received) -> EndpointRequest:
+    """A request for a token. Raises ``OAuthError``."""
+    values = _values(received)
     grant_type = values.get("grant_type", "")
     if not grant_type:
         raise OAuthError("invalid_request", "grant_type is missing.")
     if grant_type not in GRANTS:
         raise OAuthError("unsupported_grant_type", "This grant type is not relayed.")
-    client = _client(values, authorization)
-    required = _REQUIRED[grant_type]
+    client = _client(values, received.authorization)
+    required = ("grant_type", *_REQUIRED[grant_type])
+    request = _request(values, client, required, (*_OPTIONAL.get(grant_type, ()), *_PASSED_ON))
+    verifier = request.parameters.get("code_verifier")
+    if verifier is not None and not _VERIFIER.fullmatch(verifier):
+        raise OAuthError("invalid_request", "code_verifier is not one of RFC 7636.")
+    return request
+
+
+def read_token_question(received: Received) -> EndpointRequest:
+    """A request about a token that the client holds: to revoke or to introspect it.
+
+    Raises ``OAuthError``.
+    """
+    values = _values(received)
+    client = _client(values, received.authorization)
+    return _request(values, client, ("token",), ("token_type_hint",))
+
+
+def _values(received: Received) -> dict[str, str]:
+    if received.query:
+        raise OAuthError("invalid_request", "Send the parameters in the body, not in the URL.")
+    pairs = _pairs(received.content_type, received.body)
+    return {name: value for name, value in pairs if value}  # empty is absent (RFC 6749 3.2)
+
+
+def _request(
+    values: Mapping[str, str],
+    client: ClientCredentials | None,
+    required: tuple[str, ...],
+    optional: tuple[str, ...],
+) -> EndpointRequest:
     for name in required:
         if name not in values:
             raise OAuthError("invalid_request", f"{name} is missing.")
-    kept = ("grant_type", *required, *_PASSED_ON)
-    return TokenRequest(
-        grant_type,
-        {name: values[name] for name in kept if name in values},
-        client,
-        values.get("username") if grant_type == PASSWORD else None,
-    )
+    kept = {name: values[name] for name in (*required, *optional) if name in values}
+    return EndpointRequest(kept, client, kept.get("username"))
 
 
 def _pairs(content_type: str, body: bytes) -> list[tuple[str, str]]:

@@ -12,19 +12,18 @@ description decides: which algorithms, which key, which claims. Rules:
    is empty again when the provider's description or key set changes.
 4. Nothing of an unverified token is logged, or remembered beyond its hash and the verdict.
 
-PyJWT verifies the signatures; no other module imports it.
+The signatures are verified by PyJWT, through ``oidc_clients.jose``.
 """
 
 from collections.abc import Iterable
 from hashlib import sha256
 from typing import Any
 
-from jwt.algorithms import Algorithm, get_default_algorithms
-
 from oidc_clients import claims as rules
 from oidc_clients.bounded import Bounded
 from oidc_clients.compact import MAX_TOKEN_BYTES, Compact, parse
-from oidc_clients.jwks import ALGORITHMS, KeySet
+from oidc_clients.jose import verifies
+from oidc_clients.jwks import Key, KeySet
 from oidc_clients.keystore import KeySlot, KeyStore
 from oidc_clients.provider import ProviderSpec
 from oidc_clients.strict import NotStrict, json_object
@@ -35,10 +34,6 @@ MAX_ACCEPTED = 20_000
 MAX_REFUSED = 4096
 REFUSED_SECONDS = 5.0
 """How long a refusal is remembered."""
-
-_VERIFIERS: dict[str, Algorithm] = {
-    name: algorithm for name, algorithm in get_default_algorithms().items() if name in ALGORITHMS
-}
 
 
 class ProviderTokens:
@@ -137,7 +132,7 @@ class ProviderTokens:
         keys = await self._store.ready(slot, now)
         if keys is None:
             return rules.UNAVAILABLE
-        # A shared secret has no kid: there is one, and it is nobody's to choose.
+        # A shared secret has no kid: it is nobody's to choose.
         kid = None if spec.symmetric else parts.kid
         if kid is not None and not keys.knows(kid):
             found = await self._store.search(slot, kid)
@@ -146,7 +141,11 @@ class ProviderTokens:
             keys = slot.held.keys
         if self._enabled.get(spec.name) is not provider:
             return rules.ISSUER  # replaced while we waited
-        refusal = signature_refusal(parts, kid, keys)
+        refusal = (
+            shared_secret_refusal(parts, keys)
+            if spec.symmetric
+            else signature_refusal(parts, kid, keys)
+        )
         if refusal is rules.KEY_UNKNOWN or refusal is rules.ALGORITHM:
             return refusal
         verdict = refusal or rules.accept(spec, claims, now)
@@ -158,10 +157,17 @@ def signature_refusal(parts: Compact, kid: str | None, keys: KeySet) -> Deny | N
     key = keys.select(kid, parts.algorithm)
     if key is None:
         return rules.KEY_UNKNOWN if kid is None or not keys.knows(kid) else rules.ALGORITHM
-    verifier = _VERIFIERS[parts.algorithm]
-    if not verifier.verify(parts.signing_input, key.material, parts.signature):
-        return rules.SIGNATURE
-    return None
+    return None if _verifies(key, parts) else rules.SIGNATURE
+
+
+def shared_secret_refusal(parts: Compact, keys: KeySet) -> Deny | None:
+    """Whether none of the shared secrets verifies the token; during a rotation there are two."""
+    verified = [_verifies(key, parts) for key in keys.fitting(parts.algorithm)]
+    return None if any(verified) else rules.SIGNATURE
+
+
+def _verifies(key: Key, parts: Compact) -> bool:
+    return verifies(parts.algorithm, parts.signing_input, key.material, parts.signature)
 
 
 class _Provider:

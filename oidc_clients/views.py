@@ -1,4 +1,4 @@
-"""The token endpoint: HTTP around the relay, and its limits.
+"""The relay's endpoints: HTTP around it, and its limits.
 
 Two limits stand before the provider, both at ``GATEHOUSE_RELAY_RATE``: one for the client's
 address, counted before anything else is done, and one for each account that the request
@@ -7,6 +7,7 @@ names (the user name, the client id). When they cannot be counted, nothing is re
 
 import logging
 import unicodedata
+from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
@@ -15,10 +16,18 @@ from django.utils.crypto import salted_hmac
 from django.views.decorators.csrf import csrf_exempt
 from django_ratelimit.core import get_usage
 
+from oidc_clients.client_auth import ClientUnusable
 from oidc_clients.endpoints import MetadataCache
 from oidc_clients.models import Provider
-from oidc_clients.relay import Answer, OwnClientRefused, ProviderUnavailable, Relay
-from oidc_clients.token_request import OAuthError, TokenRequest, read_token_request
+from oidc_clients.oauth import Answer, NotOffered, ProviderUnavailable
+from oidc_clients.relay import Relay
+from oidc_clients.token_request import (
+    EndpointRequest,
+    OAuthError,
+    Received,
+    read_token_question,
+    read_token_request,
+)
 from policies.core.errors import StateUnavailable
 from policies.core.values import Deny
 
@@ -29,6 +38,8 @@ RETRY_AFTER = 5
 
 _PERIODS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _relay = Relay(MetadataCache())
+Read = Callable[[Received], EndpointRequest]
+Send = Callable[[Provider, EndpointRequest, tuple[str, ...]], Answer]
 
 
 class Refused(Exception):
@@ -43,46 +54,73 @@ class Refused(Exception):
 @csrf_exempt
 def token(request: HttpRequest, name: str) -> HttpResponse:
     """``POST /auth/{provider}/token`` (RFC 6749 3.2)."""
+    return _relayed(request, _provider(request, name), read_token_request, _relay.token)
+
+
+@csrf_exempt
+def revoke(request: HttpRequest, name: str) -> HttpResponse:
+    """``POST /auth/{provider}/revoke`` (RFC 7009 2.1)."""
+    return _relayed(request, _open_provider(request, name), read_token_question, _relay.revoke)
+
+
+@csrf_exempt
+def introspect(request: HttpRequest, name: str) -> HttpResponse:
+    """``POST /auth/{provider}/introspect`` (RFC 7662 2.1)."""
+    return _relayed(request, _open_provider(request, name), read_token_question, _relay.introspect)
+
+
+def _provider(request: HttpRequest, name: str) -> Provider:
+    """The provider of that name, once the request was counted. Raises ``Refused``."""
     if request.method != "POST":
-        raise Refused(
-            Deny("method_not_allowed", "A token is asked for by POST.", ((b"allow", b"POST"),))
-        )
+        raise Refused(Deny("method_not_allowed", "Ask by POST.", ((b"allow", b"POST"),)))
     _count(request, "address", "ip")
     provider = Provider.objects.filter(name=name, enabled=True).select_related("client").first()
     if provider is None:
         raise Refused(Deny("route_not_found", "No such provider is registered."))
-    return _relayed(request, provider)
+    return provider
 
 
-def _relayed(request: HttpRequest, provider: Provider) -> HttpResponse:
+def _open_provider(request: HttpRequest, name: str) -> Provider:
+    """A provider that is relayed to at all: one without grants gives nobody a token here."""
+    provider = _provider(request, name)
+    if not provider.grants:
+        raise Refused(Deny("route_not_found", "Nothing is relayed to this provider."))
+    return provider
+
+
+def _relayed(request: HttpRequest, provider: Provider, read: Read, send: Send) -> HttpResponse:
     request_id = request.headers.get("X-Request-Id", "")
     try:
-        asked = read_token_request(
-            request.headers.get("Content-Type", ""),
-            request.body,
-            request.META.get("QUERY_STRING", ""),
-            request.headers.get("Authorization"),
+        asked = read(
+            Received(
+                request.headers.get("Content-Type", ""),
+                request.body,
+                request.META.get("QUERY_STRING", ""),
+                request.headers.get("Authorization"),
+            )
         )
         _count_accounts(request, provider, asked)
-        answer = _relay.send(provider, asked, settings.ENVIRONMENT.allow_private_upstreams)
+        answer = send(provider, asked, settings.ENVIRONMENT.allow_private_upstreams)
     except OAuthError as error:
         answer = Answer(
             error.status, {"error": error.error, "error_description": error.description}
         )
+    except NotOffered as error:
+        raise Refused(Deny("route_not_found", "The provider does not offer this.")) from error
     except ProviderUnavailable as error:
         logger.warning("request %s: provider %s: %s", request_id, provider.name, error)
         return _unavailable("provider_unavailable", "The identity provider cannot be reached.")
-    except OwnClientRefused as error:
+    except ClientUnusable as error:
         logger.error("request %s: provider %s: %s", request_id, provider.name, error)
         return _unavailable("misconfigured", "The gateway is not set up for this provider.")
     logger.info(
-        "request %s: provider %s: token request answered %d %s",
-        request_id, provider.name, answer.status, answer.error,
+        "request %s: provider %s: %s request answered %d %s",
+        request_id, provider.name, send.__name__, answer.status, answer.error,
     )  # fmt: skip
     return _response(answer.status, answer.content)
 
 
-def _count_accounts(request: HttpRequest, provider: Provider, asked: TokenRequest) -> None:
+def _count_accounts(request: HttpRequest, provider: Provider, asked: EndpointRequest) -> None:
     """Count the request against every account it names."""
     if asked.username is not None:
         # Providers differ in what they fold; spellings of one name must not add up.
@@ -129,7 +167,10 @@ def _rate_limited(kind: str, limit: int, wait: int) -> Deny:
 
 
 def _response(status: int, content: Any) -> HttpResponse:
-    response = JsonResponse(content, status=status)
+    response: HttpResponse = JsonResponse(content, status=status)
+    if not content:
+        response = HttpResponse(status=status)
+        del response["Content-Type"]
     response["Cache-Control"] = "no-store"
     response["Pragma"] = "no-cache"
     if status == 401:
@@ -138,7 +179,7 @@ def _response(status: int, content: Any) -> HttpResponse:
 
 
 def _unavailable(code: str, description: str) -> HttpResponse:
-    """503 in the token endpoint's form; ``code`` is the gateway's own beside the OAuth error."""
+    """503 in the form of these endpoints; ``code`` is the gateway's own beside the OAuth error."""
     content = {
         "error": "temporarily_unavailable",
         "error_description": description,

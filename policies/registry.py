@@ -2,6 +2,7 @@
 
 from policies.core.policy import Policy
 from policies.kinds.body_limit import BodyLimit
+from policies.kinds.client_credentials import ClientCredentials
 from policies.kinds.clients import Clients
 from policies.kinds.cors import Cors
 from policies.kinds.forward_identity import ForwardIdentity
@@ -15,11 +16,13 @@ from policies.kinds.rate_limit import RateLimit
 from policies.kinds.request_headers import RequestHeaders
 from policies.kinds.response_headers import ResponseHeaders
 from policies.kinds.security_headers import SecurityHeaders
+from policies.kinds.token_exchange import TokenExchange
 
 KINDS: dict[str, type[Policy]] = {
     kind.kind: kind
     for kind in (
         BodyLimit,
+        ClientCredentials,
         Clients,
         Cors,
         ForwardIdentity,
@@ -33,5 +36,6 @@ KINDS: dict[str, type[Policy]] = {
         RequestHeaders,
         ResponseHeaders,
         SecurityHeaders,
+        TokenExchange,
     )
 }

@@ -409,9 +409,9 @@ def _step(item: Attached, on_report: OnReport) -> _Step:
 
 def _without_identity(identify: Identify) -> Check:
     async def check(call: Call) -> Decision:
-        proven = call.identity
+        proven = call.identity, call.token
         decision = await _awaited(identify.check(call))
-        call.identity = proven
+        call.identity, call.token = proven
         return decision
 
     return check

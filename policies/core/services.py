@@ -5,7 +5,7 @@ live in ``policies.stores`` and ``oidc_clients``; the core knows only these shap
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from policies.core.values import Deny, Identity
@@ -123,6 +123,54 @@ class Tokens(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which token of a provider an upstream wants: by the provider's own ``client_credentials``
+    (RFC 6749 4.4), or with ``exchange`` in exchange for the caller's (RFC 8693)."""
+
+    provider: str
+    exchange: bool = False
+    scopes: tuple[str, ...] = ()
+    audiences: tuple[str, ...] = ()
+    resources: tuple[str, ...] = ()
+
+
+class UpstreamToken(Protocol):
+    """One wanted token, kept for each ``subject``: the caller's token, or empty for the gateway.
+
+    What is handed out is the value of ``Authorization``.
+    """
+
+    def held(self, subject: bytes, now: float) -> bytes | None:
+        """The one in memory; None when there is none, and ``get`` is to be awaited."""
+        ...
+
+    async def get(self, subject: bytes, now: float) -> bytes | Deny:
+        """One from the provider, or why there is none. Bounded in time; asked once for all."""
+        ...
+
+    def refused(self, subject: bytes, value: bytes, now: float) -> None:
+        """The upstream did not take this value: a new one is got, once in a while."""
+        ...
+
+
+class UpstreamTokens(Protocol):
+    """The tokens with which the gateway calls upstreams."""
+
+    def token(self, wanted: Wanted) -> UpstreamToken:
+        """Raises ``KeyError`` when no such provider is registered, ``ValueError`` when the
+        gateway has no client there."""
+        ...
+
+
+class NoUpstreamTokens:
+    """``UpstreamTokens`` where none can be had."""
+
+    def token(self, wanted: Wanted) -> UpstreamToken:
+        """See ``UpstreamTokens``."""
+        raise KeyError(wanted.provider)
+
+
+@dataclass(frozen=True, slots=True)
 class Services:
     """What is handed to every policy when a chain is compiled.
 
@@ -138,5 +186,6 @@ class Services:
     tokens: Tokens
     clock: Callable[[], float]
     local: State
+    upstream_tokens: UpstreamTokens = field(default_factory=NoUpstreamTokens)
     scope: str = ""
     name: str = ""

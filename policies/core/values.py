@@ -119,7 +119,8 @@ ANONYMOUS = Identity(kind="public", subject="")
 class Call:
     """One request on its way through one route's chain.
 
-    A policy reads it, may set ``identity`` (IDENTIFY), and may add lines for the upstream
+    A policy reads it, may set ``identity`` (IDENTIFY) and ``token``, the access token that proved
+    it, where there was one, and may add lines for the upstream
     (``upstream_fields``) or for the answer (``response_fields``, also sent on a refusal by a
     later policy). ``now`` is seconds since the epoch. ``reported`` lists what policies in report
     mode would have refused. ``ending`` is called when the call has ended, however it did.
@@ -133,6 +134,7 @@ class Call:
         "request",
         "response_fields",
         "route",
+        "token",
         "upstream_fields",
     )
 
@@ -143,6 +145,7 @@ class Call:
         self.route = route
         self.now = now
         self.identity = identity
+        self.token = b""
         self.upstream_fields: list[Field] = []
         self.response_fields: list[Field] = []
         self.reported: list[str] = []

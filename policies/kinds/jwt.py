@@ -196,6 +196,7 @@ class Jwt(IdentityPolicy):
         return token
 
     def identify(self, call: Call, credential: bytes) -> Proven | Awaitable[Proven]:
+        call.token = credential
         verdict = self._recall(self._providers, credential, call.now)
         return self._verified(call, credential) if verdict is None else self._judge(verdict)
 

@@ -44,7 +44,9 @@ PROVIDERS = unique(
         leeway=st.integers(0, 120),
         token_types=st.lists(st.sampled_from(["", "JWT", "x"]), min_size=1, max_size=3),
         client=members({"id": TEXT}, secret=SECRETS),
-        grants=st.lists(st.sampled_from(["password", "refresh_token"]), max_size=2),
+        grants=st.lists(
+            st.sampled_from(["password", "refresh_token", "authorization_code"]), max_size=2
+        ),
         scopes=st.lists(WORDS, max_size=2),
     ),
     "name",

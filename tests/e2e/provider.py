@@ -15,6 +15,8 @@ from tests.e2e.processes import Process
 
 FOLDER = Path(__file__).with_name("provider")
 AUDIENCE = "urn:test:api"
+UPSTREAM_AUDIENCE = "urn:test:upstream"
+CALLBACK = "http://127.0.0.1/cb"
 USER, PASSWORD = "alice", "correct horse battery"
 
 
@@ -43,7 +45,8 @@ def secret(client: str) -> str:
 
 
 class Provider:
-    """A running provider. Clients: ``service`` (read write), ``reader`` (read), ``gateway``."""
+    """A running provider. Clients: ``service`` (read write), ``reader`` (read), ``gateway``, and
+    ``signer``, which has a key (kid ``signer-1``) instead of a secret."""
 
     def __init__(self) -> None:
         install()
@@ -73,6 +76,16 @@ class Provider:
         """The keys as private JWKs; of each type the first one signs."""
         keys: list[dict[str, Any]] = self._steer("keys")
         return keys
+
+    def signer_key(self) -> str:
+        """The private key (PEM) of the client ``signer``, which authenticates by it."""
+        pem: str = self._steer("signer")["pem"]
+        return pem
+
+    def code(self, challenge: str, client: str = "gateway") -> str:
+        """An authorization code for the user, as if they had signed in at the client."""
+        code: str = self._steer(f"code?client={client}&challenge={challenge}")["code"]
+        return code
 
     def token(self, client: str = "service", scope: str = "read write") -> str:
         """An access token straight from the provider, by client_credentials."""

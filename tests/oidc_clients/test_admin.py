@@ -91,6 +91,12 @@ def test_a_provider_sent_as_it_opened_keeps_everything(console: Console, acme: P
         ({"issuer": "http://127.0.0.1:9"}, "issuer", "insecure_http: true"),
         ({"audiences": ""}, "audiences", "required"),
         ({"algorithms": "RS256\nHS256"}, "algorithms", "entry 2: HS256 verifies with a shared"),
+        (
+            {"algorithms": "HS256", "client__0__DELETE": "on"},
+            "shared_secret",
+            "HS algorithms verify with it",
+        ),
+        ({"shared_secret": "x" * 32}, "shared_secret", "it is for HS256"),
         ({"algorithms": "none"}, "algorithms", "entry 1: unknown algorithm"),
         ({"leeway": "121"}, "leeway", "120"),
         ({"leeway": "soon"}, "leeway", "whole number"),
@@ -167,6 +173,7 @@ def test_A1_a_secret_that_is_refused_with_the_whole_is_not_shown(
         audiences="orders",
         algorithms="RS256",
         **{"client-TOTAL_FORMS": "1", "client-0-client_id": "x", "client-0-secret": CANARY},
+        **{"client-0-assertion_audience": "issuer"},
     )
     assert list(answer.errors) == ["issuer"]
     assert CANARY not in everything_kept(console)

@@ -211,8 +211,8 @@ def test_equal_sets_admit_the_same_keys(keys: Keys) -> None:
 
 
 def test_J1_a_shared_secret_is_a_set_of_its_own() -> None:
-    (key,) = KeySet.of_secret(b"x" * 48).keys
+    (key,) = KeySet.of_secrets([b"x" * 48]).keys
     assert key.algorithms == {"HS256", "HS384"}
     assert "xxx" not in repr(key)
     with pytest.raises(ValueError, match="fewer than 32 bytes"):
-        KeySet.of_secret(b"x" * 31)
+        KeySet.of_secrets([b"x" * 31])

@@ -13,7 +13,7 @@ USUAL: dict[str, Any] = {
     "audiences": frozenset({"urn:api"}),
     "algorithms": frozenset({"RS256"}),
 }
-HMAC: dict[str, Any] = {"algorithms": frozenset({"HS256", "HS512"}), "shared_secret": b"x" * 64}
+HMAC: dict[str, Any] = {"algorithms": frozenset({"HS256", "HS512"}), "shared_secrets": (b"x" * 64,)}
 
 
 @pytest.mark.parametrize(
@@ -40,8 +40,8 @@ def test_descriptions_that_are_refused(changes: dict[str, Any]) -> None:
         {"algorithms": frozenset({"HS256", "RS256"})},
         {"jwks_uri": "https://op.example/jwks"},
         {"static_keys": '{"keys": []}'},
-        {"shared_secret": b""},
-        {"shared_secret": b"x" * 63},
+        {"shared_secrets": ()},
+        {"shared_secrets": (b"x" * 63,)},
     ],
 )
 def test_J1_a_shared_secret_never_stands_beside_published_keys(changes: dict[str, Any]) -> None:

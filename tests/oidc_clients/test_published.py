@@ -46,7 +46,7 @@ def test_J14_sets_of_another_source_have_another_name() -> None:
         replace(SPEC, jwks_uri="https://op.example/jwks"),
         replace(SPEC, static_keys='{"keys": []}'),
         replace(SPEC, insecure_http=True),
-        replace(SPEC, algorithms=frozenset({"HS256"}), shared_secret=b"x" * 32),
+        replace(SPEC, algorithms=frozenset({"HS256"}), shared_secrets=(b"x" * 32,)),
     ]
     sources = {Source.of(one) for one in (SPEC, *others)}
     assert len(sources) == len(others) + 1
@@ -56,6 +56,6 @@ def test_J14_sets_of_another_source_have_another_name() -> None:
 
 
 def test_A1_a_shared_secret_is_not_part_of_the_name() -> None:
-    spec = replace(SPEC, algorithms=frozenset({"HS256"}), shared_secret=b"canary" * 6)
+    spec = replace(SPEC, algorithms=frozenset({"HS256"}), shared_secrets=(b"canary" * 6,))
     assert "canary" not in repr(Source.of(spec)) + Source.of(spec).keys + repr(spec)
     assert b"canary".hex() not in Source.of(spec).keys

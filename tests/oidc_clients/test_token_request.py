@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from oidc_clients.client_auth import ClientCredentials
 from oidc_clients.token_request import (
-    ClientCredentials,
+    EndpointRequest,
     OAuthError,
-    TokenRequest,
+    Received,
+    read_token_question,
     read_token_request,
 )
 
@@ -22,10 +24,10 @@ PERSON = {"grant_type": "password", "username": "u", "password": "w"}
 
 def read(
     body: bytes | dict[str, object], content_type: str = FORM, authorization: str | None = None
-) -> TokenRequest:
+) -> EndpointRequest:
     if isinstance(body, dict):
         body = (json.dumps(body) if content_type == JSON else urlencode(body)).encode()
-    return read_token_request(content_type, body, "", authorization)
+    return read_token_request(Received(content_type, body, "", authorization))
 
 
 def basic(pair: bytes) -> str:
@@ -91,11 +93,14 @@ def test_what_can_be_misread_is_refused(body: bytes, content_type: str) -> None:
 def test_a_query_is_refused() -> None:
     body = urlencode(PERSON).encode()
     with pytest.raises(OAuthError) as caught:
-        read_token_request(FORM, body, "client_id=a", None)
+        read_token_request(Received(FORM, body, "client_id=a"))
     assert caught.value.error == "invalid_request"
 
 
-@pytest.mark.parametrize("grant", ["authorization_code", "implicit", "PASSWORD", "password ", "x"])
+@pytest.mark.parametrize(
+    "grant",
+    ["implicit", "urn:ietf:params:oauth:grant-type:device_code", "PASSWORD", "password ", "x"],
+)
 def test_other_grants_are_not_relayed(grant: str) -> None:
     assert error_of({**PERSON, "grant_type": grant}) == "unsupported_grant_type"
 
@@ -160,4 +165,39 @@ def test_any_bytes_are_read_or_refused(body: bytes, kind: str, authorization: st
         return
     assert set(request.parameters) <= {
         "grant_type", "username", "password", "refresh_token", "scope", "audience", "resource",
+        "code", "redirect_uri", "code_verifier",
     }  # fmt: skip
+
+
+CODE = {"grant_type": "authorization_code", "code": "c0de", "redirect_uri": "https://app/cb"}
+
+
+def test_a_code_is_read_with_what_belongs_to_it() -> None:
+    form = {**CODE, "code_verifier": "v" * 43, "username": "u", "password": "w"}
+    request = read(form)
+    assert request.parameters == {**CODE, "code_verifier": "v" * 43}
+    assert request.username is None
+    assert error_of({**CODE, "code": ""}) == "invalid_request"
+
+
+@pytest.mark.parametrize(
+    "verifier", ["v" * 42, "v" * 129, "v" * 42 + "+", "v" * 42 + "\n", "é" * 43]
+)
+def test_D6_a_verifier_is_one_of_RFC_7636(verifier: str) -> None:
+    assert error_of({**CODE, "code_verifier": verifier}) == "invalid_request"
+
+
+def test_a_question_about_a_token() -> None:
+    form = {
+        "token": "t",
+        "token_type_hint": "refresh_token",
+        "scope": "x",
+        "grant_type": "password",
+    }
+    request = read_token_question(Received(FORM, urlencode(form).encode(), "", basic(b"c:s")))
+    assert request.parameters == {"token": "t", "token_type_hint": "refresh_token"}
+    assert request.client == ClientCredentials("c", "s")
+    for body, query in ((b"token=", ""), (b"token=a&token=b", ""), (b"token=a", "token=a")):
+        with pytest.raises(OAuthError) as caught:
+            read_token_question(Received(FORM, body, query))
+        assert caught.value.error == "invalid_request"

@@ -113,7 +113,7 @@ def test_J1_a_shared_secret_where_one_is_configured(verifiers: Verifiers, keys: 
     secret = b"a secret of at least thirty-two bytes"
     spec = ProviderSpec(
         "acme", "https://op.example", frozenset({"urn:test:api"}), frozenset({"HS256"}),
-        shared_secret=secret,
+        shared_secrets=(secret,),
     )  # fmt: skip
     verifier = verifiers(spec)
     assert verifier.identity(hs256(verifier.claims(), secret)).subject == "user-1"

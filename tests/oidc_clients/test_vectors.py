@@ -55,7 +55,7 @@ def shared_secret(key: dict) -> Iterator[KeySet]:
     if key["alg"] in ALGORITHMS:
         secret = base64.urlsafe_b64decode(key["k"] + "==")
         try:
-            yield KeySet.of_secret(secret)
+            yield KeySet.of_secrets([secret])
         except ValueError:
             assert len(secret) < 32
 

@@ -77,9 +77,11 @@ def test_every_kind_draws_a_form_whose_fields_explain_themselves(kind: type[Poli
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_a_form_sent_as_it_opens_means_the_defaults(kind: type[Policy]) -> None:
     needed = {
+        "client_credentials": {"provider": "acme"},
         "cors": {"origins": "*"},
         "jwt": {"providers": "acme"},
         "rate_limit": {"limit": "1", "per": "1"},
+        "token_exchange": {"provider": "acme"},
     }
     form = policy_form(kind)()
     query = QueryDict(mutable=True)
@@ -98,9 +100,11 @@ def test_a_form_sent_as_it_opens_means_the_defaults(kind: type[Policy]) -> None:
     sent = policy_form(kind)(query)
     assert sent.is_valid(), sent.errors
     plain = {
+        "client_credentials": {"provider": "acme"},
         "cors": {"origins": ["*"]},
         "jwt": {"providers": ["acme"]},
         "rate_limit": {"limit": 1, "per": 1},
+        "token_exchange": {"provider": "acme"},
     }
     assert sent.config == kind.Config.model_validate(plain.get(kind.kind, {}))
 

@@ -18,9 +18,14 @@ OLD, NEW = "old key " * 5, "new key " * 5
 def stored(db: None, settings: Any) -> None:
     """A secret in every column, sealed under the old key."""
     settings.SECRET_KEYS = [OLD]
-    provider = Provider.objects.create(name="acme", issuer="https://op.example.org")
+    provider = Provider.objects.create(
+        name="acme",
+        issuer="https://op.example.org",
+        shared_secret=Secret("fourth"),
+        former_shared_secret=Secret("fifth"),
+    )
     ProviderClient.objects.create(
-        provider=provider, client_id="gw", secret=Secret("first", "env:ACME")
+        provider=provider, client_id="gw", secret=Secret("first", "env:ACME"), key=Secret("sixth")
     )
     client = Client.objects.create(name="partner")
     SigningKey.objects.create(client=client, key_id="k", secret=Secret("second"))
@@ -35,8 +40,12 @@ def rotate() -> str:
 
 
 def revealed() -> list[str]:
+    provider = Provider.objects.get()
     return [
-        ProviderClient.objects.get().secret.reveal(),
+        provider.shared_secret.reveal(),
+        provider.former_shared_secret.reveal(),
+        provider.client.key.reveal(),
+        provider.client.secret.reveal(),
         SigningKey.objects.get().secret.reveal(),
         Upstream.objects.get(name="orders").tls_key.reveal(),
     ]
@@ -45,13 +54,16 @@ def revealed() -> list[str]:
 def test_A1_every_secret_opens_with_the_new_key_alone(stored: None, settings: Any) -> None:
     settings.SECRET_KEYS = [NEW, OLD]
     assert rotate().splitlines() == [
+        "oidc_clients.Provider.shared_secret: 1 of 1 re-encrypted",
+        "oidc_clients.Provider.former_shared_secret: 1 of 1 re-encrypted",
         "oidc_clients.ProviderClient.secret: 1 of 1 re-encrypted",
+        "oidc_clients.ProviderClient.key: 1 of 1 re-encrypted",
         "oidc_clients.SigningKey.secret: 1 of 1 re-encrypted",
         "apis.Upstream.tls_key: 1 of 1 re-encrypted",
-        "3 re-encrypted",
+        "6 re-encrypted",
     ]
     settings.SECRET_KEYS = [NEW]
-    assert revealed() == ["first", "second", "third"]
+    assert revealed() == ["fourth", "fifth", "sixth", "first", "second", "third"]
     assert ProviderClient.objects.get().secret.source == "env:ACME"
 
 

@@ -1,8 +1,9 @@
 // An OpenID provider with switches: node server.mjs
 //
 // Two listeners on free loopback ports. The first is the certified `oidc-provider`: discovery,
-// key set, client_credentials, password and refresh_token, all with RFC 9068 access tokens for
-// the audience urn:test:api. The second steers it, always with GET and a JSON answer:
+// key set, client_credentials, password, refresh_token, authorization_code and token exchange,
+// all with RFC 9068 access tokens for the audience urn:test:api, or for urn:test:upstream where
+// that is asked for. The second steers it, always with GET and a JSON answer:
 //
 //   /_ctl/rotate            a new key signs; the earlier ones stay published
 //   /_ctl/rotate?drop=1     a new key signs; the earlier ones are gone
@@ -10,19 +11,26 @@
 //            &path=/jwks    only for paths that begin so
 //   /_ctl/hits              requests seen, by path; with ?reset=1 they start again from none
 //   /_ctl/keys              the private keys, so that a test can mint any token with them
+//   /_ctl/signer            the private key (PEM) of the client `signer`, which has no secret
+//   /_ctl/code?client=C     a code for alice, as if she had signed in at C with redirect_uri
+//            &challenge=X   http://127.0.0.1/cb and this S256 challenge
 //
 // One line of JSON on stdout says where both listen; the process ends with its stdin.
 
 import { once } from 'node:events';
+import { generateKeyPairSync } from 'node:crypto';
 import { createServer } from 'node:http';
 
 import Provider from 'oidc-provider';
 
 import { Shared } from './adapter.mjs';
+import { EXCHANGE, PARAMETERS, exchangeGrant } from './exchange.mjs';
 import { passwordGrant } from './grants.mjs';
 import { fresh } from './keys.mjs';
 
 const AUDIENCE = 'urn:test:api';
+const UPSTREAM = 'urn:test:upstream';
+const CALLBACK = 'http://127.0.0.1/cb';
 const TTL = 600;
 
 const resourceServerOf = (resource) => ({
@@ -38,16 +46,26 @@ const client = (client_id, grant_types, scope) => ({
   client_secret: `${client_id}-secret-canary-4f1d9a`,
   grant_types,
   scope,
-  redirect_uris: grant_types.includes('authorization_code') ? ['http://127.0.0.1/cb'] : [],
+  redirect_uris: grant_types.includes('authorization_code') ? [CALLBACK] : [],
   response_types: grant_types.includes('authorization_code') ? ['code'] : [],
 });
 
 const CLIENTS = [
   client('service', ['client_credentials'], 'read write'),
   client('reader', ['client_credentials'], 'read'),
-  client('gateway', ['client_credentials', 'password', 'refresh_token', 'authorization_code'],
+  client('gateway',
+    ['client_credentials', 'password', 'refresh_token', 'authorization_code', EXCHANGE],
     'read write offline_access'),
 ];
+
+const signer = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+const { client_secret: none, ...signing } = client('signer',
+  ['client_credentials', 'password', 'refresh_token'], 'read write offline_access');
+CLIENTS.push({
+  ...signing,
+  token_endpoint_auth_method: 'private_key_jwt',
+  jwks: { keys: [{ ...signer.publicKey.export({ format: 'jwk' }), kid: 'signer-1', use: 'sig' }] },
+});
 
 function build(issuer, keys) {
   const provider = new Provider(issuer, {
@@ -74,6 +92,9 @@ function build(issuer, keys) {
   provider.on('grant.error', (ctx, error) => console.error(error.error_detail ?? error.message));
   const grant = passwordGrant(provider, resourceServerOf, AUDIENCE);
   provider.registerGrantType('password', grant, ['username', 'password', 'scope', 'resource']);
+  const targets = [UPSTREAM, 'urn:test:other'];
+  const world = { issuer, keys, audience: AUDIENCE, targets, resourceServerOf };
+  provider.registerGrantType(EXCHANGE, exchangeGrant(provider, world), PARAMETERS);
   return provider;
 }
 
@@ -120,8 +141,26 @@ async function setFault(mode, path) {
 function rotate(drop) {
   const added = fresh();
   state.keys = drop ? added : [...added, ...state.keys];
-  state.handler = build(state.issuer, state.keys).callback();
+  serve();
   return { signing: added[0].kid };
+}
+
+function serve() {
+  state.provider = build(state.issuer, state.keys);
+  state.handler = state.provider.callback();
+}
+
+async function code(clientId, codeChallenge) {
+  const { provider } = state;
+  const registered = await provider.Client.find(clientId);
+  const grant = new provider.Grant({ accountId: 'alice', clientId });
+  grant.addResourceScope(AUDIENCE, 'read write');
+  const made = new provider.AuthorizationCode({
+    accountId: 'alice', client: registered, grantId: await grant.save(), scope: 'read',
+    resource: AUDIENCE, redirectUri: CALLBACK, codeChallenge, codeChallengeMethod: 'S256',
+    gty: 'authorization_code', authTime: Math.floor(Date.now() / 1000),
+  });
+  return { code: await made.save() };
 }
 
 const CONTROLS = {
@@ -136,6 +175,8 @@ const CONTROLS = {
     return hits;
   },
   '/_ctl/keys': () => state.keys,
+  '/_ctl/signer': () => ({ pem: signer.privateKey.export({ type: 'pkcs8', format: 'pem' }) }),
+  '/_ctl/code': (query) => code(query.get('client'), query.get('challenge')),
 };
 
 const control = createServer(async (request, response) => {
@@ -148,7 +189,7 @@ const control = createServer(async (request, response) => {
 
 state.port = await listen(main, 0);
 state.issuer = `http://127.0.0.1:${state.port}`;
-state.handler = build(state.issuer, state.keys).callback();
+serve();
 const steering = await listen(control, 0);
 console.log(JSON.stringify({ issuer: state.issuer, control: `http://127.0.0.1:${steering}` }));
 

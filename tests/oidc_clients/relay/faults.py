@@ -68,10 +68,12 @@ ANSWERS: dict[str, tuple[int, str, bytes]] = {
     "long": _json(400, {"error": "invalid_grant", "error_description": "x" * 5000}),
     "forbidden": _json(403, {"error": "unauthorized_client"}),
     "wrong-client": _json(401, {"error": "invalid_client"}),
+    "post-only": _json(200, {"access_token": "t", "token_type": "Bearer"}),
     "echo": _json(200, {"access_token": "echo-token", "token_type": "Bearer", "extra": [1, None]}),
 }
 RAW = ("slow", "garbage", "huge", "redirect", "drip")
 DISCOVERY = ("discovery-down", "other-issuer", "no-endpoint", "file-endpoint", "foreign-endpoint")
+OFFERING = ("echo", "server-error", "nasty", "garbage", "post-only")  # more than tokens
 ISSUERS = (*ANSWERS, *RAW, *DISCOVERY)
 
 
@@ -91,6 +93,11 @@ class _Handler(BaseHTTPRequestHandler):
             return
         issuer = f"{self.server.faults.url}/{name}"
         document = {"issuer": issuer, "token_endpoint": f"{issuer}/token"}
+        if name in OFFERING:
+            document["revocation_endpoint"] = f"{issuer}/revoke"
+            document["introspection_endpoint"] = f"{issuer}/introspect"
+        if name == "post-only":
+            document["token_endpoint_auth_methods_supported"] = ["client_secret_post"]
         if name == "other-issuer":
             document["issuer"] += "/"
         elif name == "no-endpoint":

@@ -14,10 +14,11 @@ THREADS = 8
 EACH = 5
 
 PROVIDER = SETUP.format(
+    key="",
     rows=[
         ("one", "http://127.0.0.1:1", ["client_credentials"], "", ""),
         ("two", "http://127.0.0.1:1", ["client_credentials"], "", ""),
-    ]
+    ],
 )
 
 

@@ -147,15 +147,15 @@ def test_the_providers_answer_comes_back_whole(console):
     [
         ("only-refresh", "password"),
         ("only-refresh", "client_credentials"),
-        ("only-refresh", "authorization_code"),
         ("no-grants", "refresh_token"),
+        ("no-grants", "authorization_code"),
         ("demo", "authorization_code"),
         ("demo", "urn:ietf:params:oauth:grant-type:token-exchange"),
         ("demo", "Password"),
     ],
 )
 def test_D6_a_grant_that_the_provider_does_not_list_is_not_relayed(console, provider, grant_type):
-    form = {**PERSON, **PROGRAM, "client_secret": SECRET, "refresh_token": "r"}
+    form = {**PERSON, **PROGRAM, "client_secret": SECRET, "refresh_token": "r", "code": "c"}
     reply = console.token(provider, {**form, "grant_type": grant_type})
     assert (reply.status, reply.json["error"]) == (400, "unsupported_grant_type")
 
