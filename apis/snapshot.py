@@ -19,9 +19,8 @@ from policies.core.services import Services
 from policies.core.upstream_token import AUTHORIZATION
 from policies.core.values import Deny
 from policies.entries import PolicyEntry
-from policies.references import Opener
+from policies.references import Opener, SecretUnreadable
 from policies.registry import KINDS
-from policies.secrets import SecretUnreadable
 from policies.urls import web_address
 
 _REFUSAL = Deny("misconfigured", "This route is misconfigured; its operator has been told why.")
@@ -171,6 +170,8 @@ class _CompiledApi:
         if not problem:
             try:
                 chain = compile_chain(draft.attached, self._build.compiler.on_report)
+                if chain.seals and draft.config.websocket:
+                    raise ValueError("what flows through a WebSocket cannot be signed")
                 return replace(
                     route,
                     chain=chain,

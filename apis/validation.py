@@ -6,7 +6,8 @@ own ``Config``), which judge each value alone. Admin, configuration file and RES
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Hashable, Iterable, Iterator
+from typing import TypeVar
 
 from apis.config import ApiConfig, Document, RouteConfig
 from apis.precedence import Effective, effective_policies, route_name, whole_api
@@ -25,6 +26,7 @@ SHADOWING = ("/-", "/auth")  # whatever is registered, these are the gateway's
 OWN_PATHS = (*SHADOWING, "/.well-known")
 
 Place = tuple[int | str, ...]
+Key = TypeVar("Key", bound=Hashable)
 _Found = Iterator[tuple[Place, str]]
 
 
@@ -64,9 +66,15 @@ def policy_lists(document: Document) -> Iterator[tuple[Place, tuple[PolicyEntry,
             yield ("apis", at, "routes", number, "policies"), route.policies
 
 
-def _repeats(names: Iterable[str]) -> Iterator[tuple[int, str]]:
+def signs(document: Document) -> bool:
+    """Whether anything in a document uses the gateway's own signing keys."""
+    entries = (entry for _, entries in policy_lists(document) for entry in entries)
+    return any(entry.mode != "off" and entry.config.signs for entry in entries)
+
+
+def _repeats(names: Iterable[Key]) -> Iterator[tuple[int, Key]]:
     """Index and name of everything that was there before."""
-    seen: Counter[str] = Counter()
+    seen: Counter[Key] = Counter()
     for at, name in enumerate(names):
         if seen[name]:
             yield at, name
@@ -88,6 +96,19 @@ def _names(document: Document) -> _Found:
     for position, name in _repeats(key_id for _, _, key_id in signing):
         at, number, _ = signing[position]
         yield ("clients", at, "signing_keys", number, "id"), f"the key id {name} is used twice"
+    yield from _certificates(document)
+
+
+def _certificates(document: Document) -> _Found:
+    """A certificate names one client."""
+    known = [
+        (at, number, certificate)
+        for at, client in enumerate(document.clients)
+        for number, certificate in enumerate(client.certificates)
+    ]
+    for position, _ in _repeats(certificate.known_by for _, _, certificate in known):
+        at, number, _ = known[position]
+        yield ("clients", at, "certificates", number), "the same certificate is named twice"
 
 
 def _addresses(document: Document, allowed: Networks) -> _Found:

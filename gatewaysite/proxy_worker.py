@@ -23,7 +23,6 @@ from django.db import connections  # noqa: E402
 from apis.gateway.handle import Gateway  # noqa: E402
 from gatewaysite.environment import Environment  # noqa: E402
 from gatewaysite.following import Follower  # noqa: E402
-from gatewaysite.lastgood import LastGood  # noqa: E402
 from gatewaysite.lifeline import end_with_parent  # noqa: E402
 from gatewaysite.metrics import publish  # noqa: E402
 from gatewaysite.wiring import World  # noqa: E402
@@ -94,4 +93,4 @@ def assemble() -> Application:
     connections.settings["default"]["OPTIONS"].pop("pool", None)
     environment: Environment = settings.ENVIRONMENT
     world = World(environment, open_state(environment.state))
-    return Application(world, Follower(world, LastGood(environment.data_dir / "last-good.json")))
+    return Application(world, Follower(world, environment.data_dir))

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_network
 from typing import Any
 
+from django.conf import settings
+
 from apis.config import Document
 from apis.gateway.balance import Upstreams
 from apis.gateway.limits import Limits
@@ -20,7 +22,11 @@ from apis.live import Live
 from apis.routing import Route, RoutingTable, Target, UpstreamSpec
 from apis.snapshot import Compiler, compile_table
 from gatewaysite.environment import Environment
+from oidc_clients.client_book import ClientBook, LiveClients
+from oidc_clients.credentials import Peppers
+from oidc_clients.dpop import DpopProofs
 from oidc_clients.endpoints import MetadataCache
+from oidc_clients.introspection import Introspector, NextIntrospection
 from oidc_clients.keystore import KeyStore
 from oidc_clients.oauth import Endpoints
 from oidc_clients.provider import ProviderSpec
@@ -32,8 +38,10 @@ from policies.core.chain import Attached, Reported, compile_chain
 from policies.core.config import PolicyConfig, Problem, location
 from policies.core.services import Services, State
 from policies.core.values import Call
+from policies.gateway_keys import GatewaySigner
 from policies.kinds.public import Public
-from policies.secrets import Keyring, SecretUnreadable
+from policies.references import SecretUnreadable
+from policies.secrets import Keyring
 from policies.stores.memory import MemoryState
 
 logger = logging.getLogger(__name__)
@@ -50,6 +58,8 @@ class Built:
     problems: tuple[Problem, ...]
     wanted: frozenset[str] = frozenset()
     """Names of the tokens for upstreams that it wants."""
+    asked: frozenset[str] = frozenset()
+    """Names of the providers that it asks about tokens, with all that is said of them."""
 
 
 class NextTokens:
@@ -89,15 +99,28 @@ class World:
         self.upstreams = Upstreams()
         self.keystore = KeyStore(state, time.time)
         self.tokens = ProviderTokens(self.keystore)
+        self.clients = LiveClients()
         endpoints = Endpoints(MetadataCache())
         self.token_store = TokenStore(state, time.time, endpoints, Keyring.from_settings())
-        self._services = Services(state, self.tokens, time.time, MemoryState())
+        self.introspector = Introspector(endpoints, time.time)
+        proofs = DpopProofs(derived_key("dpop nonces"))
+        self.signer = GatewaySigner(environment.public_url or pseudonym(environment))
+        self._services = Services(
+            state,
+            self.tokens,
+            time.time,
+            MemoryState(),
+            clients=self.clients,
+            signer=self.signer,
+            proofs=proofs,
+        )
 
     def build(self, document: Document, generation: int) -> Built:
         """A generation, beside the one in force. Raises ``ValueError`` if there can be none."""
         opener = Keyring.from_settings()
         tokens, problems = NextTokens(self.tokens), []
         wanted = WantedTokens(self.token_store)
+        introspection = NextIntrospection(self.introspector)
         specs = []
         for number, config in enumerate(document.providers):
             try:
@@ -109,12 +132,17 @@ class World:
             tokens.add(spec)
             specs.append(spec)
             try:
-                wanted.add(spec, own_client(config, opener))
+                client = own_client(config, opener)
+                wanted.add(spec, client)
+                introspection.add(spec, client)
             except (ValueError, SecretUnreadable) as error:
                 wanted.refuse(spec.name, str(error))
+                introspection.refuse(spec.name, str(error))
                 path = location(("providers", number, "client"))
                 problems.append(Problem(path=path, message=str(error)))
-        services = replace(self._services, tokens=tokens, upstream_tokens=wanted)
+        services = replace(
+            self._services, tokens=tokens, upstream_tokens=wanted, introspection=introspection
+        )
         compiler = Compiler(
             services=services,
             carrier=self.upstreams.carrier,
@@ -124,15 +152,26 @@ class World:
             builtin=(self._auth_route(services),),
         )
         table, found = compile_table(document, compiler, generation)
-        return Built(table, tuple(specs), (*problems, *found), frozenset(wanted.names))
+        return Built(
+            table,
+            tuple(specs),
+            (*problems, *found),
+            frozenset(wanted.names),
+            frozenset(introspection.names),
+        )
 
     def install(self, built: Built) -> None:
         """Put a generation in force: one step of the event loop, between two requests."""
         self.tokens.replace(built.providers)
         self.live.swap(built.table)
         self.token_store.retain(built.wanted)
+        self.introspector.retain(built.asked)
         carriers = (route.carrier for route in built.table.routes)
         self.upstreams.retain({carrier.spec for carrier in carriers if carrier is not None})
+
+    def build_clients(self, document: Document) -> ClientBook:
+        """The document's clients with their credentials, beside those in force."""
+        return ClientBook(document.clients, Peppers(settings.SECRET_KEYS), Keyring.from_settings())
 
     def install_keys(self) -> None:
         """Take up the key sets that the rotation stored. Asks the database."""
@@ -164,6 +203,7 @@ class World:
             ),
             "trusted_proxies": [ip_network(text) for text in environment.trusted_proxies],
             "name": pseudonym(environment),
+            "jwks": lambda: self.signer.jwks,
         }
 
     def _on_report(self, name: str, call: Call, would: Reported) -> None:
@@ -183,6 +223,12 @@ class World:
             strip_base_path=False,
             internal=True,
         )
+
+
+def derived_key(purpose: str) -> bytes:
+    """A key for one purpose, the same in every process of this installation."""
+    text = f"gatehouse {purpose}\0{settings.SECRET_KEYS[0]}"
+    return hashlib.sha256(text.encode()).digest()
 
 
 def pseudonym(environment: Environment) -> str:

@@ -1,13 +1,16 @@
 """The roll-call of all policy kinds. A kind that is not named here does not exist."""
 
 from policies.core.policy import Policy
+from policies.kinds.api_key import ApiKey
 from policies.kinds.body_limit import BodyLimit
+from policies.kinds.client_certificate import ClientCertificate
 from policies.kinds.client_credentials import ClientCredentials
 from policies.kinds.clients import Clients
 from policies.kinds.cors import Cors
 from policies.kinds.forward_identity import ForwardIdentity
 from policies.kinds.https_only import HttpsOnly
 from policies.kinds.injection import Injection
+from policies.kinds.introspection import Introspection
 from policies.kinds.ip_filter import IpFilter
 from policies.kinds.json_limits import JsonLimits
 from policies.kinds.jwt import Jwt
@@ -16,18 +19,24 @@ from policies.kinds.rate_limit import RateLimit
 from policies.kinds.request_headers import RequestHeaders
 from policies.kinds.response_headers import ResponseHeaders
 from policies.kinds.security_headers import SecurityHeaders
+from policies.kinds.sign_response import SignResponse
+from policies.kinds.signature import Signature
+from policies.kinds.timestamp import Timestamp
 from policies.kinds.token_exchange import TokenExchange
 
 KINDS: dict[str, type[Policy]] = {
     kind.kind: kind
     for kind in (
+        ApiKey,
         BodyLimit,
+        ClientCertificate,
         ClientCredentials,
         Clients,
         Cors,
         ForwardIdentity,
         HttpsOnly,
         Injection,
+        Introspection,
         IpFilter,
         JsonLimits,
         Jwt,
@@ -36,6 +45,9 @@ KINDS: dict[str, type[Policy]] = {
         RequestHeaders,
         ResponseHeaders,
         SecurityHeaders,
+        Signature,
+        SignResponse,
+        Timestamp,
         TokenExchange,
     )
 }

@@ -39,6 +39,11 @@ class Options(BaseModel):
 class PolicyConfig(Options):
     """The options of one policy kind."""
 
+    @property
+    def signs(self) -> bool:
+        """Whether a policy with these options uses the gateway's own signing keys."""
+        return False
+
 
 def option_names(model: type[BaseModel]) -> tuple[str, ...]:
     """The options as they are called in a file: by alias where the name is a word of Python."""

@@ -1,4 +1,4 @@
-"""What a policy may ask of the world: the Protocols of shared state, tokens and clocks.
+"""What a policy may ask of the world: the Protocols of state, tokens, clients, keys and clocks.
 
 A policy receives a ``Services`` in its constructor and keeps what it needs. Implementations
 live in ``policies.stores`` and ``oidc_clients``; the core knows only these shapes.
@@ -6,7 +6,7 @@ live in ``policies.stores`` and ``oidc_clients``; the core knows only these shap
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from policies.core.values import Deny, Identity
 
@@ -44,6 +44,12 @@ class State(Protocol):
     Every method raises ``policies.core.errors.StateUnavailable`` when the store cannot
     answer, within a bounded time. Keys are text of any length; ttl is in seconds.
     """
+
+    @property
+    def unbroken_since(self) -> float:
+        """From when on the store has forgotten nothing, in seconds since the epoch, as far as this
+        process can tell: minus infinity unless it found another store than before."""
+        ...
 
     async def consume(self, key: str, rate: Rate, cost: int = 1) -> Allowance:
         """Atomically take ``cost`` units from the bucket ``key`` if it holds them.
@@ -122,6 +128,145 @@ class Tokens(Protocol):
         ...
 
 
+class Proof(NamedTuple):
+    """What a DPoP proof claims whose signature holds (RFC 9449 4.2).
+
+    ``thumbprint`` is that of its key (RFC 7638), ``token_hash`` its ``ath``; ``issued_at`` in
+    seconds since the epoch.
+    """
+
+    thumbprint: str
+    method: str
+    uri: str
+    id: str
+    issued_at: float
+    token_hash: str
+    nonce: str | None
+
+
+class Proofs(Protocol):
+    """DPoP proofs (RFC 9449), and the nonces that may be asked for in them."""
+
+    def read(self, value: bytes) -> Proof | None:
+        """What a proof claims; None for one that is malformed or does not hold."""
+        ...
+
+    def nonce(self, now: float) -> str:
+        """The nonce to use from now on."""
+        ...
+
+    def takes_nonce(self, nonce: str, now: float) -> bool:
+        """Whether it is one that was given out not long ago."""
+        ...
+
+
+class NoProofs:
+    """``Proofs`` where none can hold."""
+
+    def read(self, value: bytes) -> Proof | None:
+        """See ``Proofs``."""
+        return None
+
+    def nonce(self, now: float) -> str:
+        """See ``Proofs``."""
+        return ""
+
+    def takes_nonce(self, nonce: str, now: float) -> bool:
+        """See ``Proofs``."""
+        return False
+
+
+class OpaqueTokens(Protocol):
+    """Tokens of one provider that say nothing by themselves: it is asked (RFC 7662)."""
+
+    def recall(self, token: bytes, cache: float, now: float) -> Identity | Deny | None:
+        """What ``verify`` would say, where that is known; None: the provider is to be asked."""
+        ...
+
+    async def verify(self, token: bytes, cache: float, now: float) -> Identity | Deny:
+        """The identity a token proves, or why it proves none.
+
+        An answer of the provider is used for at most ``cache`` seconds, and never longer than
+        the token lives. ``provider_unavailable`` when it gives none. Bounded in time.
+        """
+        ...
+
+
+class Introspection(Protocol):
+    """Verification of opaque tokens."""
+
+    def provider(self, name: str) -> OpaqueTokens:
+        """Raises ``KeyError`` when no such provider is registered, ``ValueError`` when the
+        gateway has no client there by which it could ask."""
+        ...
+
+
+class NoIntrospection:
+    """``Introspection`` where nobody can be asked."""
+
+    def provider(self, name: str) -> OpaqueTokens:
+        """See ``Introspection``."""
+        raise KeyError(name)
+
+
+@dataclass(frozen=True, slots=True)
+class ClientKey:
+    """A key with which a client signs its requests, ready for use.
+
+    ``algorithm`` is one of RFC 9421 3.3; ``material`` is the public key that it takes, loaded,
+    and the secret's bytes for ``hmac-sha256``. ``identity`` is whom a valid signature proves.
+    """
+
+    client: str
+    algorithm: str
+    material: Any = field(repr=False)
+    identity: Identity
+
+
+class Clients(Protocol):
+    """The API clients and their credentials, in memory: asking costs no I/O.
+
+    Answers are those of the moment of asking: keep none beyond the call. A client that is
+    switched off has no credentials.
+    """
+
+    def signing_key(self, key_id: str) -> ClientKey | None:
+        """The signing key of exactly this id."""
+        ...
+
+    def api_key(self, key: bytes, now: float) -> Identity | None:
+        """Whom an API key proves; None when it is unknown or has expired."""
+        ...
+
+    def certificate(self, der: bytes, now: float) -> Identity | None:
+        """Whom a TLS client certificate proves, its holder and issuer having been checked.
+
+        None when it names no client, or is not valid at this moment.
+        """
+        ...
+
+
+class NoClients:
+    """``Clients`` where there are none."""
+
+    def signing_key(self, key_id: str) -> ClientKey | None:
+        """See ``Clients``."""
+        return None
+
+    def api_key(self, key: bytes, now: float) -> Identity | None:
+        """See ``Clients``."""
+        return None
+
+    def certificate(self, der: bytes, now: float) -> Identity | None:
+        """See ``Clients``."""
+        return None
+
+
+NO_CLIENTS = NoClients()
+NO_PROOFS = NoProofs()
+NO_INTROSPECTION = NoIntrospection()
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """Which token of a provider an upstream wants: by the provider's own ``client_credentials``
@@ -170,6 +315,43 @@ class NoUpstreamTokens:
         raise KeyError(wanted.provider)
 
 
+class SigningKey(Protocol):
+    """One of the gateway's own keys. It signs by ``ecdsa-p256-sha256``, to JOSE ``ES256``."""
+
+    @property
+    def id(self) -> str: ...
+
+    def sign(self, message: bytes) -> bytes:
+        """The signature, 64 octets."""
+        ...
+
+
+class Signer(Protocol):
+    """The gateway's own keys, in memory, and the name under which it signs."""
+
+    @property
+    def issuer(self) -> str:
+        """What the gateway calls itself in tokens."""
+        ...
+
+    def current(self, now: float) -> SigningKey | None:
+        """The key that signs at a moment; None when the gateway has none."""
+        ...
+
+
+class NoSigner:
+    """``Signer`` where there are no keys."""
+
+    issuer = "gatehouse"
+
+    def current(self, now: float) -> SigningKey | None:
+        """See ``Signer``."""
+        return None
+
+
+NO_SIGNER = NoSigner()
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """What is handed to every policy when a chain is compiled.
@@ -186,6 +368,10 @@ class Services:
     tokens: Tokens
     clock: Callable[[], float]
     local: State
+    clients: Clients = NO_CLIENTS
+    signer: Signer = NO_SIGNER
+    proofs: Proofs = NO_PROOFS
+    introspection: Introspection = NO_INTROSPECTION
     upstream_tokens: UpstreamTokens = field(default_factory=NoUpstreamTokens)
     scope: str = ""
     name: str = ""

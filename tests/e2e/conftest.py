@@ -46,6 +46,17 @@ def provider() -> Iterator[Provider]:
     server.stop()
 
 
+@pytest.fixture(scope="session")
+def opaque_provider() -> Iterator[Provider]:
+    """Another one, whose access tokens say nothing by themselves."""
+    try:
+        server = Provider("opaque")
+    except Unavailable as reason:
+        pytest.skip(str(reason))
+    yield server
+    server.stop()
+
+
 @pytest.fixture
 def mint(provider: Provider) -> Mint:
     """Signs with the keys the provider has now."""

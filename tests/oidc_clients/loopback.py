@@ -24,6 +24,8 @@ class Provider:
         self.fault = ""
         self.cache_control = ""
         self.metadata: dict[str, Any] = {}
+        self.said: Any = {"active": False}  # of every token that it is asked about
+        self.status = 200  # of that answer
         self.seen: list[tuple[str, dict[str, str], bytes]] = []
         self.arrived = threading.Event()  # a request came
         self.gate = threading.Event()  # answers wait for it
@@ -72,6 +74,7 @@ class _Handler(BaseHTTPRequestHandler):
         "/.well-known/openid-configuration": "metadata",
         "/jwks": "jwks",
         "/token": "token",
+        "/introspect": "introspect",
         "/elsewhere": "elsewhere",
     }
 
@@ -98,6 +101,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.json({"issuer": provider.issuer} | endpoints | provider.metadata)
         elif what == "jwks":
             self.json({"keys": provider.keys}, {"Cache-Control": provider.cache_control})
+        elif what == "introspect":
+            self.json(provider.said, status=provider.status)
         else:
             self.json({"what": what})
 

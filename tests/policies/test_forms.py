@@ -79,6 +79,7 @@ def test_a_form_sent_as_it_opens_means_the_defaults(kind: type[Policy]) -> None:
     needed = {
         "client_credentials": {"provider": "acme"},
         "cors": {"origins": "*"},
+        "introspection": {"provider": "acme"},
         "jwt": {"providers": "acme"},
         "rate_limit": {"limit": "1", "per": "1"},
         "token_exchange": {"provider": "acme"},
@@ -102,6 +103,7 @@ def test_a_form_sent_as_it_opens_means_the_defaults(kind: type[Policy]) -> None:
     plain = {
         "client_credentials": {"provider": "acme"},
         "cors": {"origins": ["*"]},
+        "introspection": {"provider": "acme"},
         "jwt": {"providers": ["acme"]},
         "rate_limit": {"limit": 1, "per": 1},
         "token_exchange": {"provider": "acme"},

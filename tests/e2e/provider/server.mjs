@@ -15,10 +15,14 @@
 //   /_ctl/code?client=C     a code for alice, as if she had signed in at C with redirect_uri
 //            &challenge=X   http://127.0.0.1/cb and this S256 challenge
 //
+// With the argument `opaque` its access tokens say nothing by themselves and are introspected.
+// Tokens are bound to a key where the request has a DPoP proof, and for the client `bound` to
+// the certificate that the header x-certificate holds (PEM in base64).
+//
 // One line of JSON on stdout says where both listen; the process ends with its stdin.
 
 import { once } from 'node:events';
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { createServer } from 'node:http';
 
 import Provider from 'oidc-provider';
@@ -33,11 +37,13 @@ const UPSTREAM = 'urn:test:upstream';
 const CALLBACK = 'http://127.0.0.1/cb';
 const TTL = 600;
 
+const FORMAT = process.argv.includes('opaque') ? 'opaque' : 'jwt';
+
 const resourceServerOf = (resource) => ({
   scope: 'read write',
   audience: resource,
   accessTokenTTL: TTL,
-  accessTokenFormat: 'jwt',
+  accessTokenFormat: FORMAT,
   jwt: { sign: { alg: 'RS256' } },
 });
 
@@ -53,6 +59,10 @@ const client = (client_id, grant_types, scope) => ({
 const CLIENTS = [
   client('service', ['client_credentials'], 'read write'),
   client('reader', ['client_credentials'], 'read'),
+  {
+    ...client('bound', ['client_credentials'], 'read write'),
+    tls_client_certificate_bound_access_tokens: true,
+  },
   client('gateway',
     ['client_credentials', 'password', 'refresh_token', 'authorization_code', EXCHANGE],
     'read write offline_access'),
@@ -67,6 +77,11 @@ CLIENTS.push({
   jwks: { keys: [{ ...signer.publicKey.export({ format: 'jwk' }), kid: 'signer-1', use: 'sig' }] },
 });
 
+function getCertificate(ctx) {
+  const told = ctx.get('x-certificate');
+  return told ? new X509Certificate(Buffer.from(told, 'base64')) : undefined;
+}
+
 function build(issuer, keys) {
   const provider = new Provider(issuer, {
     adapter: Shared,
@@ -80,6 +95,8 @@ function build(issuer, keys) {
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
       introspection: { enabled: true },
+      dPoP: { enabled: true },
+      mTLS: { enabled: true, certificateBoundAccessTokens: true, getCertificate },
       revocation: { enabled: true },
       resourceIndicators: {
         enabled: true,
