@@ -13,14 +13,11 @@ _ESCAPED = re.compile(r"\\(.)")
 
 
 class MediaType(NamedTuple):
-    """``essence`` is ``type/subtype`` in lower case, ``charset`` too; empty is what is not named.
-
-    ``boundary`` is that of a multipart body, to the letter (RFC 2046 5.1.1).
-    """
+    """``essence`` is ``type/subtype`` in lower case; the others are empty where none is named."""
 
     essence: str
     charset: str = ""
-    boundary: str = ""
+    boundary: str = ""  # of a multipart type, as it stands
 
     @property
     def is_json(self) -> bool:
@@ -51,8 +48,8 @@ def media_type(value: bytes) -> MediaType | None:
         if name.lower() in parameters:
             return None
         parameters[name.lower()] = _unquoted(given)
-    charset = parameters.get("charset", "").lower()
-    return MediaType(found[1].lower(), charset, parameters.get("boundary", ""))
+    charset, boundary = parameters.get("charset", ""), parameters.get("boundary", "")
+    return MediaType(found[1].lower(), charset.lower(), boundary)
 
 
 def _unquoted(value: str) -> str:
