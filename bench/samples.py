@@ -225,6 +225,9 @@ SAMPLES: dict[str, Sample] = {
         "two claims", {"headers": {"X-Subject": "sub", "X-Client": "client"}}
     ),
     "https_only": Sample("over TLS, with HSTS"),
+    "injection": Sample(
+        f"path, query, 4 header lines, a body of {len(ORDER)} bytes", call=World.upload, body=ORDER
+    ),
     "ip_filter": Sample(
         "an address in one of 4 networks",
         {"allow": ["203.0.113.0/24", "2001:db8::/32"], "deny": ["10.0.0.0/8", "198.51.100.0/24"]},

@@ -10,6 +10,7 @@ from policies.kinds.concurrency import Concurrency
 from policies.kinds.cors import Cors
 from policies.kinds.forward_identity import ForwardIdentity
 from policies.kinds.https_only import HttpsOnly
+from policies.kinds.injection import Injection
 from policies.kinds.introspection import Introspection
 from policies.kinds.ip_filter import IpFilter
 from policies.kinds.json_limits import JsonLimits
@@ -38,6 +39,7 @@ KINDS: dict[str, type[Policy]] = {
         Cors,
         ForwardIdentity,
         HttpsOnly,
+        Injection,
         Introspection,
         IpFilter,
         JsonLimits,
