@@ -19,8 +19,9 @@ from apis.config import Document
 from apis.describe import SECTIONS, NotDescribable, describe, ordered
 from apis.merge import Merge
 from apis.rehearsal import broken_routes
-from apis.validation import NO_IDENTITY, problems
+from apis.validation import NO_IDENTITY, problems, signs
 from oidc_clients.credentials import Peppers
+from policies import key_life
 from policies.core.addresses import Networks, networks
 from policies.core.config import Problem
 from policies.models import Generation
@@ -89,6 +90,8 @@ def change(wanted: Callable[[Document], Document], *, dry_run: bool) -> Outcome:
                 transaction.set_rollback(True)
             else:
                 store.save(before, after)
+                if signs(after):
+                    key_life.ensure()
                 for name, members in SECTIONS.items():
                     if any(getattr(before, part) != getattr(after, part) for part in members):
                         Generation.bump(name)

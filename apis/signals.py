@@ -12,7 +12,10 @@ from typing import Any
 
 from django.apps import apps
 from django.db.models.signals import post_delete, post_save
+from pydantic import ValidationError
 
+from policies import key_life
+from policies.entries import PolicyEntry
 from policies.models import Generation
 
 # Keys of providers are not configuration: they change by themselves, and have a generation.
@@ -39,6 +42,21 @@ def connect() -> None:
                 uid = f"generation of {model._meta.label}"
                 post_save.connect(_changed, sender=model, dispatch_uid=uid)
                 post_delete.connect(_changed, sender=model, dispatch_uid=uid)
+
+    policies = apps.get_model("apis", "AttachedPolicy")
+    post_save.connect(_signs, sender=policies, dispatch_uid="signing key of a policy")
+
+
+def _signs(instance: Any, raw: bool = False, **kwargs: Any) -> None:
+    """A policy that signs has a key to sign with from its first moment on."""
+    if raw or instance.mode == "off":
+        return
+    try:
+        entry = PolicyEntry.of(instance.kind, instance.config)
+    except ValidationError:
+        return  # what is no policy signs nothing
+    if entry.config.signs:
+        key_life.ensure()
 
 
 def _changed(sender: type, raw: bool = False, **kwargs: Any) -> None:

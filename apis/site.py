@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 _ORDER = {
     "apis": ("Api", "Route", "AttachedPolicy", "Upstream"),
     "oidc_clients": ("Provider", "Client"),
+    "policies": ("GatewayKey",),
 }
 
 

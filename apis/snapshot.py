@@ -170,6 +170,8 @@ class _CompiledApi:
         if not problem:
             try:
                 chain = compile_chain(draft.attached, self._build.compiler.on_report)
+                if chain.seals and draft.config.websocket:
+                    raise ValueError("what flows through a WebSocket cannot be signed")
                 return replace(
                     route,
                     chain=chain,

@@ -66,6 +66,12 @@ def policy_lists(document: Document) -> Iterator[tuple[Place, tuple[PolicyEntry,
             yield ("apis", at, "routes", number, "policies"), route.policies
 
 
+def signs(document: Document) -> bool:
+    """Whether anything in a document uses the gateway's own signing keys."""
+    entries = (entry for _, entries in policy_lists(document) for entry in entries)
+    return any(entry.mode != "off" and entry.config.signs for entry in entries)
+
+
 def _repeats(names: Iterable[Key]) -> Iterator[tuple[int, Key]]:
     """Index and name of everything that was there before."""
     seen: Counter[Key] = Counter()

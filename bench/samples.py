@@ -4,6 +4,7 @@ A kind without a sample stops the measurement: whoever adds a kind adds a sample
 ``World`` what its ``Services`` need beyond that.
 """
 
+import base64
 import json
 import time
 from collections.abc import Callable
@@ -11,12 +12,18 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from bench.tokens import AUDIENCE, ISSUER, Mint
 from oidc_clients.keystore import KeyStore
 from oidc_clients.provider import ProviderSpec, key_document
 from oidc_clients.tokens import ProviderTokens
-from policies.core.services import Services
+from policies.core.services import ClientKey, NoClients, Services
 from policies.core.values import Call, Field, Headers, Identity, Request
+from policies.gateway_keys import GatewayKey, GatewaySigner, make_private_key
+from policies.http.components import Component, RequestMessage, signature_base
+from policies.http.digests import digest_field
+from policies.http.signatures import Parameters, signature_fields
 from policies.stores.memory import MemoryState
 
 ORDER = json.dumps(
@@ -61,7 +68,12 @@ class World:
             static_keys=key_document([mint.jwk]),
         )
         tokens.replace((spec,))
-        self.services = Services(state, tokens, time.time, MemoryState())
+        signer = GatewaySigner("https://gateway.example")
+        signer.replace([GatewayKey("bench", 0.0, make_private_key())])
+        self.client = SigningClient()
+        self.services = Services(
+            state, tokens, time.time, MemoryState(), clients=self.client, signer=signer
+        )
         self.token = mint.token(1)
         claims = {"sub": "subject-1", "client_id": "client-1", "team": "checkout"}
         self.identity = Identity(
@@ -94,6 +106,34 @@ class World:
         """A call with ``ORDER`` as its body."""
         line = (b"content-type", b"application/json")
         return self.call(line, *fields, method="POST", length=len(ORDER))
+
+
+class SigningClient(NoClients):
+    """A client that signs with Ed25519, and the registry that knows it."""
+
+    def __init__(self) -> None:
+        self._private = Ed25519PrivateKey.generate()
+        identity = Identity(kind="signature", subject="client-1", client="client-1")
+        self._key = ClientKey("client-1", "ed25519", self._private.public_key(), identity)
+
+    def signing_key(self, key_id: str) -> ClientKey | None:
+        return self._key
+
+    def signed(self, world: World) -> Call:
+        """A call with a body, a digest of it, and a signature over the usual components."""
+        digest = digest_field(ORDER)
+        call = world.upload((b"content-digest", digest))
+        names = ("@method", "@path", "@query", "content-digest")
+        covered = [Component.parse(name) for name in names]
+        given = Parameters(created=int(call.now), keyid="client-1")
+        text, member = signature_fields("sig1", covered, given)
+        base = signature_base(covered, text, RequestMessage.of(call.request))
+        value = base64.b64encode(self._private.sign(base))
+        return world.upload(
+            (b"content-digest", digest),
+            (b"signature-input", member.encode()),
+            (b"signature", b"sig1=:%s:" % value),
+        )
 
 
 @dataclass(frozen=True)
@@ -148,4 +188,15 @@ SAMPLES: dict[str, Sample] = {
         },
     ),
     "security_headers": Sample("7 lines, 1 of them the upstream's"),
+    "sign_response": Sample(f"an answer of {len(ORDER)} bytes, bound to its request", answer=ORDER),
+    "signature": Sample(
+        f"Ed25519 over 4 components, a body of {len(ORDER)} bytes",
+        {"nonce": False},
+        lambda world: world.client.signed(world),
+        body=ORDER,
+    ),
+    "timestamp": Sample(
+        "seconds since the epoch",
+        call=lambda world: world.call((b"x-timestamp", b"%d" % time.time())),
+    ),
 }

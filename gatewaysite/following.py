@@ -27,10 +27,11 @@ from django.utils import timezone
 
 from apis.config import Document
 from apis.describe import NotDescribable, describe
-from gatewaysite.lastgood import LastGood
+from gatewaysite.lastgood import LastGood, LastKeys
 from gatewaysite.wiring import World
 from oidc_clients.issuing import write_used
 from policies.core.config import Problem
+from policies.key_life import opened, sealed_keys
 from policies.models import Generation
 
 logger = logging.getLogger(__name__)
@@ -120,6 +121,8 @@ class Follower:
             LastGood(folder / "last-good-credentials.json"),
         )
         self._keys: int | None = None
+        self._signing: int | None = None
+        self._last_keys = LastKeys(folder / "last-signing-keys.json")
         self._used: set[str] = set()  # API keys of which it must be written down
         self._write_used_at = 0.0
         self._down = False
@@ -161,12 +164,20 @@ class Follower:
         for followed in (self._credentials, self._table):
             if followed.in_force is None:
                 followed.use_last_good(install)
+        if self._signing is None:
+            self._world.signer.replace(opened(self._last_keys.load() or ()))
 
     def poll(self, install: Install) -> None:
         """Look once. ``install`` has a step done in the event loop, and returns when it is."""
         try:
             generations = Generation.all_values()
-            # Clients first: a route never asks for clients that are still to come.
+            # What routes ask for comes first: none of them asks for what is still to come.
+            signing = generations.get(Generation.SIGNING, 0)
+            if signing != self._signing:
+                own = sealed_keys()
+                self._world.signer.replace(opened(own))
+                self._signing = signing
+                self._last_keys.save(own)
             self._credentials.follow(generations.get(Generation.CREDENTIALS, 0), install)
             if self._table.follow(generations.get(Generation.CONFIGURATION, 0), install):
                 self._keys = None

@@ -38,6 +38,7 @@ from policies.core.chain import Attached, Reported, compile_chain
 from policies.core.config import PolicyConfig, Problem, location
 from policies.core.services import Services, State
 from policies.core.values import Call
+from policies.gateway_keys import GatewaySigner
 from policies.kinds.public import Public
 from policies.references import SecretUnreadable
 from policies.secrets import Keyring
@@ -103,8 +104,15 @@ class World:
         self.token_store = TokenStore(state, time.time, endpoints, Keyring.from_settings())
         self.introspector = Introspector(endpoints, time.time)
         proofs = DpopProofs(derived_key("dpop nonces"))
+        self.signer = GatewaySigner(environment.public_url or pseudonym(environment))
         self._services = Services(
-            state, self.tokens, time.time, MemoryState(), clients=self.clients, proofs=proofs
+            state,
+            self.tokens,
+            time.time,
+            MemoryState(),
+            clients=self.clients,
+            signer=self.signer,
+            proofs=proofs,
         )
 
     def build(self, document: Document, generation: int) -> Built:
@@ -195,6 +203,7 @@ class World:
             ),
             "trusted_proxies": [ip_network(text) for text in environment.trusted_proxies],
             "name": pseudonym(environment),
+            "jwks": lambda: self.signer.jwks,
         }
 
     def _on_report(self, name: str, call: Call, would: Reported) -> None:

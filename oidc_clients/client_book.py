@@ -16,11 +16,12 @@ from typing import NamedTuple
 from oidc_clients import certificates
 from oidc_clients.bounded import Bounded
 from oidc_clients.certificates import Certificate
-from oidc_clients.config import ApiKeyConfig, ClientConfig, SigningKeyConfig, ed25519_key
+from oidc_clients.config import ApiKeyConfig, ClientConfig, SigningKeyConfig
 from oidc_clients.credentials import Peppers
 from policies.core.config import Problem, location
 from policies.core.services import ClientKey
 from policies.core.values import Identity
+from policies.http.algorithms import load_public_key
 from policies.references import Opener, SecretUnreadable
 
 MAX_API_KEY_BYTES = 4096
@@ -95,7 +96,7 @@ class ClientBook:
 
     def _material(self, config: SigningKeyConfig) -> object:
         if config.public_key is not None:
-            return ed25519_key(config.public_key.text)
+            return load_public_key(config.algorithm, config.public_key.text)
         if config.secret is not None:
             return config.secret.reveal(self._opener).encode()
         raise ValueError("the key has neither a public key nor a secret")

@@ -9,9 +9,6 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, time
 from typing import Annotated, Any, Literal, Self
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, model_validator
 
 from oidc_clients import certificates
@@ -19,6 +16,8 @@ from oidc_clients.assertion import AssertionKey
 from oidc_clients.jose import is_key
 from oidc_clients.jwks import ALGORITHMS, SECRET_BYTES, KeySet
 from policies.core.config import Name, Options, invalid
+from policies.http.algorithms import Algorithm as SignatureAlgorithm
+from policies.http.algorithms import load_public_key
 from policies.references import FileText, SecretText
 from policies.urls import web_address
 
@@ -108,17 +107,6 @@ def _weak(
         yield place, "this is a public key or certificate, which everybody has: give a secret"
     elif len(text.encode()) < least:
         yield place, f"these algorithms need a secret of at least {least} bytes"
-
-
-def ed25519_key(pem: str) -> Ed25519PublicKey:
-    """The key of a PEM text. Raises ``ValueError`` with a message that holds nothing of it."""
-    try:
-        key = load_pem_public_key(pem.encode())
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise ValueError("give a public key in PEM form (BEGIN PUBLIC KEY)") from error
-    if not isinstance(key, Ed25519PublicKey):
-        raise ValueError("the public key is not an Ed25519 key")
-    return key
 
 
 class ProviderClientConfig(Options):
@@ -352,14 +340,19 @@ class SigningKeyConfig(Options):
     """A key with which a client signs its requests (RFC 9421)."""
 
     id: Token = Field(title="Key id", description="The keyid of its signatures; unique.")
-    algorithm: Literal["ed25519", "hmac-sha256"] = Field(
+    algorithm: SignatureAlgorithm = Field(
         title="Algorithm", description="The signature algorithm; it is never taken from a request."
     )
     public_key: FileText | None = Field(
-        default=None, title="Public key", description="In PEM form; for ed25519."
+        default=None,
+        title="Public key",
+        description="In PEM form, of the type that the algorithm takes; RSA keys have at least "
+        "2048 bits. For all but hmac-sha256.",
     )
     secret: SecretText | None = Field(
-        default=None, title="Secret", description="The shared secret; for hmac-sha256."
+        default=None,
+        title="Secret",
+        description="The shared secret for hmac-sha256: the key is its UTF-8 bytes.",
     )
 
     @model_validator(mode="after")
@@ -372,9 +365,9 @@ class SigningKeyConfig(Options):
             found.append(((needed,), f"{self.algorithm} needs it"))
         if getattr(self, other) is not None:
             found.append(((other,), f"{self.algorithm} does not use it: leave it out"))
-        if self.public_key is not None and self.public_key.text:
+        if not found and self.public_key is not None and self.public_key.text:
             try:
-                ed25519_key(self.public_key.text)
+                load_public_key(self.algorithm, self.public_key.text)
             except ValueError as error:
                 found.append((("public_key",), str(error)))
         if self.secret is not None and is_short(self.secret, MIN_HMAC_CHARACTERS):

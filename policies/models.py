@@ -1,20 +1,27 @@
-"""What all rooms share in the database: the generation counters that workers poll."""
+"""What all rooms share in the database: the generation counters that workers poll, and the
+gateway's own signing keys."""
+
+import uuid
+from typing import Any
 
 from django.db import models
 from django.db.models import F
+
+from policies.secrets import SecretField
 
 
 class Generation(models.Model):
     """A counter that rises with every committed change of one kind.
 
     Workers poll it and rebuild only what changed: ``configuration`` rebuilds the routing
-    table, ``credentials`` (clients and what they prove themselves with) and ``keys`` (of
-    providers) only what is looked up.
+    table, ``credentials`` (clients and what they prove themselves with), ``keys`` (of
+    providers) and ``signing`` (the gateway's own keys) only what is looked up.
     """
 
     CONFIGURATION = "configuration"
     CREDENTIALS = "credentials"
     KEYS = "keys"
+    SIGNING = "signing"
 
     name = models.CharField(max_length=32, primary_key=True)
     value = models.BigIntegerField(default=0)
@@ -37,3 +44,30 @@ class Generation(models.Model):
     @classmethod
     def all_values(cls) -> dict[str, int]:
         return dict(cls.objects.values_list("name", "value"))
+
+
+class GatewayKey(models.Model):
+    """A key with which the gateway signs responses and identity tokens.
+
+    Written by ``policies.key_life`` alone. A revoked one is neither used nor published; its row
+    stays for a while, to be seen.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    key_id = models.CharField(max_length=64, unique=True)
+    private_key = SecretField()
+    created = models.DateTimeField()
+    signs_from = models.DateTimeField()
+    revoked = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-signs_from"]
+        verbose_name = "signing key"
+
+    def __str__(self) -> str:
+        return self.key_id
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Save, and tell the workers."""
+        super().save(*args, **kwargs)
+        Generation.bump(Generation.SIGNING)

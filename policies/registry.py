@@ -18,6 +18,9 @@ from policies.kinds.rate_limit import RateLimit
 from policies.kinds.request_headers import RequestHeaders
 from policies.kinds.response_headers import ResponseHeaders
 from policies.kinds.security_headers import SecurityHeaders
+from policies.kinds.sign_response import SignResponse
+from policies.kinds.signature import Signature
+from policies.kinds.timestamp import Timestamp
 from policies.kinds.token_exchange import TokenExchange
 
 KINDS: dict[str, type[Policy]] = {
@@ -40,6 +43,9 @@ KINDS: dict[str, type[Policy]] = {
         RequestHeaders,
         ResponseHeaders,
         SecurityHeaders,
+        Signature,
+        SignResponse,
+        Timestamp,
         TokenExchange,
     )
 }

@@ -6,7 +6,8 @@ or objects. The rules:
 
 1. Order is ``Phase``; within a phase, configuration order.
 2. The identity policies in force become one step: exactly one of them must be presented.
-   They must exist: a chain without one does not compile (``public`` says "nobody").
+   They must exist: a chain without one does not compile (``public`` says "nobody"). Those that
+   are ``additional`` (a signature) follow, a step each, and are required whatever else there is.
 3. The first ``Deny`` or ``Answer`` of an enforced policy ends the run.
 4. A policy in report mode runs, is recorded when it would have refused or answered, and does
    neither. One that only shapes the message changes nothing, and is recorded as not applied.
@@ -45,6 +46,8 @@ _AMBIGUOUS = Deny(
     "Present exactly one credential: several were found, and none of them was used.",
     fields=((b"www-authenticate", b'Bearer realm="gatehouse", error="invalid_request"'),),
 )
+
+_OTHER_CLIENT = Deny("client_refused", "The credentials belong to different clients.")
 
 
 class ChainError(ValueError):
@@ -359,6 +362,34 @@ class Identify(Policy):
         return f"{identity.kind} credential of subject {identity.subject!r}{issuer} is valid"
 
 
+class Additional(Identify):
+    """The step of an identity policy that is required beside the alternatives."""
+
+    def __init__(self, policy: IdentityPolicy) -> None:
+        super().__init__([policy])
+        self.kind = policy.kind  # type: ignore[misc]
+        self._policy = policy
+
+    async def check(self, call: Call) -> Decision:
+        proven = call.identity
+        decision = await _awaited(super().check(call))
+        if decision is not PASS or proven is None or proven.kind == "public":
+            return decision
+        proven_too, call.identity = call.identity, proven
+        return _OTHER_CLIENT if _are_two_clients(proven, cast(Identity, proven_too)) else PASS
+
+    def watch(self, call: Call) -> BodyWatch | None:
+        return self._policy.watch(call)
+
+    def describe(self, call: Call) -> str:
+        return self._policy.describe(call)
+
+
+def _are_two_clients(one: Identity, other: Identity) -> bool:
+    """Whether two credentials are of different clients of this gateway (they have no issuer)."""
+    return not one.issuer and not other.issuer and one.client != other.client
+
+
 def _refused(answer: object) -> Deny:
     """What an identity policy says that is neither a credential nor an identity must refuse."""
     if isinstance(answer, Deny):
@@ -373,20 +404,31 @@ def compile_chain(attached: Sequence[Attached], on_report: OnReport) -> Chain:
     would have to be held.
     """
     active = [item for item in attached if item.mode != "off"]
-    alternatives = [
+    proving = [
         item
         for item in active
         if isinstance(item.policy, IdentityPolicy) and item.mode == "enforce"
     ]
-    if not alternatives:
+    if not proving:
         raise ChainError(
             "the route has no identity policy: attach jwt or another one, or say public: {}"
         )
-    others = [item for item in active if item not in alternatives]
-    name = "+".join(item.name for item in alternatives)
-    identify = Attached(Identify([cast(IdentityPolicy, i.policy) for i in alternatives]), name)
-    ordered = sorted([identify, *others], key=lambda item: item.policy.phase)
+    others = [item for item in active if item not in proving]
+    ordered = sorted([*_identifying(proving), *others], key=lambda item: item.policy.phase)
     return Chain(ordered, on_report)
+
+
+def _identifying(proving: Sequence[Attached]) -> list[Attached]:
+    """The steps that the identity policies of a route make: the alternatives, what else is
+    required."""
+    policies = [(item, cast(IdentityPolicy, item.policy)) for item in proving]
+    alternatives = [(item, policy) for item, policy in policies if not policy.additional]
+    steps = []
+    if alternatives:
+        name = "+".join(item.name for item, _ in alternatives)
+        steps.append(Attached(Identify([policy for _, policy in alternatives]), name))
+    steps += [Attached(Additional(policy), i.name) for i, policy in policies if policy.additional]
+    return steps
 
 
 def _enforced(items: Sequence[Attached]) -> tuple[Policy, ...]:

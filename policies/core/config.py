@@ -39,6 +39,11 @@ class Options(BaseModel):
 class PolicyConfig(Options):
     """The options of one policy kind."""
 
+    @property
+    def signs(self) -> bool:
+        """Whether a policy with these options uses the gateway's own signing keys."""
+        return False
+
 
 class Problem(Options):
     """One thing that is wrong with a configuration, where it is, and what to do about it."""

@@ -117,10 +117,12 @@ class IdentityPolicy(Policy, ABC):
     ``credential`` finds this kind's credential in the call; the chain picks the one
     alternative that is presented and refuses two. What carries the credential
     (``consumes``: lower-case header names, ``cookies``: cookie names) is not forwarded
-    upstream unless the route says so.
+    upstream unless the route says so. An ``additional`` one is no alternative: beside another
+    identity kind, both are required.
     """
 
     phase = Phase.IDENTIFY
+    additional: ClassVar[bool] = False
     consumes: frozenset[bytes] = frozenset()
     cookies: frozenset[str] = frozenset()
 

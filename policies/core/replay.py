@@ -3,6 +3,9 @@
 A nonce is remembered until nothing that carries it could be accepted any more, and a little
 longer, because the clocks of several machines and of the store differ. Whoever asks has proven
 everything else first: nobody can use up another's nonces.
+
+A store that was restarted without its memory would accept each of them a second time. So what
+was made before a process found another store is treated as if the store did not answer.
 """
 
 import hashlib
@@ -37,15 +40,20 @@ class Nonces:
         self._space = space
         self._on_failure = on_failure
 
-    async def accept(self, owner: str, nonce: str, ttl: float) -> Deny | None:
-        """Why the nonce is not accepted. ``owner`` is whose it is; for ``ttl`` seconds a message
-        that carries it would be accepted."""
+    async def accept(self, owner: str, nonce: str, made: float, ttl: float) -> Deny | None:
+        """Why the nonce is not accepted.
+
+        ``owner`` is whose it is; ``made`` the moment at which the message that carries it says
+        it was made, in seconds since the epoch; for ``ttl`` seconds it would be accepted.
+        """
         text = f"{len(owner)}:{owner}{nonce}".encode("utf-8", "surrogatepass")
         key = f"nonce {self._space} {hashlib.sha256(text).hexdigest()}"
         ttl += CLOCKS_DIFFER
         try:
             first = await self._state.remember_once(key, ttl)
         except StateUnavailable:
+            return await self._without_state(key, ttl)
+        if first and made < self._state.unbroken_since:
             return await self._without_state(key, ttl)
         if self._failing:
             self._failing = False

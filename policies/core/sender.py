@@ -170,7 +170,9 @@ class SenderConstraint:
         age = call.now - proof.issued_at
         if not -AHEAD <= age <= self._max_age:
             return _OUTSIDE
-        refusal = await self._used.accept(proof.thumbprint, proof.id, self._max_age - age)
+        refusal = await self._used.accept(
+            proof.thumbprint, proof.id, proof.issued_at, self._max_age - age
+        )
         return _USED if refusal is not None and refusal.code == _USED.code else refusal
 
     def _nonce_refusal(self, call: Call, proof: Proof) -> Deny | None:

@@ -1,4 +1,4 @@
-"""What a policy may ask of the world: the Protocols of shared state, tokens, clients and clocks.
+"""What a policy may ask of the world: the Protocols of state, tokens, clients, keys and clocks.
 
 A policy receives a ``Services`` in its constructor and keeps what it needs. Implementations
 live in ``policies.stores`` and ``oidc_clients``; the core knows only these shapes.
@@ -6,7 +6,7 @@ live in ``policies.stores`` and ``oidc_clients``; the core knows only these shap
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from policies.core.values import Deny, Identity
 
@@ -44,6 +44,12 @@ class State(Protocol):
     Every method raises ``policies.core.errors.StateUnavailable`` when the store cannot
     answer, within a bounded time. Keys are text of any length; ttl is in seconds.
     """
+
+    @property
+    def unbroken_since(self) -> float:
+        """From when on the store has forgotten nothing, in seconds since the epoch, as far as this
+        process can tell: minus infinity unless it found another store than before."""
+        ...
 
     async def consume(self, key: str, rate: Rate, cost: int = 1) -> Allowance:
         """Atomically take ``cost`` units from the bucket ``key`` if it holds them.
@@ -207,12 +213,12 @@ class NoIntrospection:
 class ClientKey:
     """A key with which a client signs its requests, ready for use.
 
-    ``material`` is an ``Ed25519PublicKey`` for ``ed25519`` and the secret's bytes for
-    ``hmac-sha256``. ``identity`` is whom a valid signature proves.
+    ``algorithm`` is one of RFC 9421 3.3; ``material`` is the public key that it takes, loaded,
+    and the secret's bytes for ``hmac-sha256``. ``identity`` is whom a valid signature proves.
     """
 
     client: str
-    algorithm: Literal["ed25519", "hmac-sha256"]
+    algorithm: str
     material: Any = field(repr=False)
     identity: Identity
 
@@ -309,6 +315,43 @@ class NoUpstreamTokens:
         raise KeyError(wanted.provider)
 
 
+class SigningKey(Protocol):
+    """One of the gateway's own keys. It signs by ``ecdsa-p256-sha256``, to JOSE ``ES256``."""
+
+    @property
+    def id(self) -> str: ...
+
+    def sign(self, message: bytes) -> bytes:
+        """The signature, 64 octets."""
+        ...
+
+
+class Signer(Protocol):
+    """The gateway's own keys, in memory, and the name under which it signs."""
+
+    @property
+    def issuer(self) -> str:
+        """What the gateway calls itself in tokens."""
+        ...
+
+    def current(self, now: float) -> SigningKey | None:
+        """The key that signs at a moment; None when the gateway has none."""
+        ...
+
+
+class NoSigner:
+    """``Signer`` where there are no keys."""
+
+    issuer = "gatehouse"
+
+    def current(self, now: float) -> SigningKey | None:
+        """See ``Signer``."""
+        return None
+
+
+NO_SIGNER = NoSigner()
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """What is handed to every policy when a chain is compiled.
@@ -326,6 +369,7 @@ class Services:
     clock: Callable[[], float]
     local: State
     clients: Clients = NO_CLIENTS
+    signer: Signer = NO_SIGNER
     proofs: Proofs = NO_PROOFS
     introspection: Introspection = NO_INTROSPECTION
     upstream_tokens: UpstreamTokens = field(default_factory=NoUpstreamTokens)

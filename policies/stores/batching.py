@@ -121,6 +121,10 @@ class BatchingState(OperationState):
         self._work: SimpleQueue[_Batch] = SimpleQueue()
         self._pid = 0  # of the process that the thread runs in
 
+    @property
+    def unbroken_since(self) -> float:
+        return self._backend.unbroken_since
+
     def perform(self, operation: Operation) -> asyncio.Future[Result]:
         lane = self._here.lane
         loop = asyncio.get_running_loop()

@@ -101,6 +101,8 @@ class _Connection:
 class DatabaseBackend:
     """State in the SQLite file at ``path``, which is made with mode 0600 when absent."""
 
+    unbroken_since = float("-inf")
+
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
         self._path = path
         self._clock = clock

@@ -22,6 +22,10 @@ from policies.stores.operations import (
 class OperationState(ABC):
     """``policies.core.services.State`` made of one method: ``perform``."""
 
+    @property
+    def unbroken_since(self) -> float:
+        return float("-inf")
+
     @abstractmethod
     def perform(self, operation: Operation) -> Awaitable[Result]:
         """The operation's result, or ``StateUnavailable``."""

@@ -42,6 +42,8 @@ _Value = int | str | bytes
 class MemoryBackend:
     """All entries of one process."""
 
+    unbroken_since = float("-inf")
+
     def __init__(self, clock: Callable[[], float] = time.time, max_entries: int = 200_000) -> None:
         self._clock = clock
         self._max_entries = max_entries

@@ -94,6 +94,11 @@ Result = Allowance | int | bool | bytes | None
 class Backend(Protocol):
     """A store as a blocking caller sees it; safe to use from several threads."""
 
+    @property
+    def unbroken_since(self) -> float:
+        """See ``policies.core.services.State``."""
+        ...
+
     def execute(self, batch: Sequence[Operation]) -> list[Result]:
         """The results of all operations, in order, as one atomic step.
 

@@ -11,6 +11,10 @@ class PeekState:
     def __init__(self, seen: State) -> None:
         self._seen = seen
 
+    @property
+    def unbroken_since(self) -> float:
+        return self._seen.unbroken_since
+
     async def consume(self, key: str, rate: Rate, cost: int = 1) -> Allowance:
         """What would be answered; ``remaining`` is told as it is before."""
         held = await self._seen.consume(key, rate, 0)

@@ -4,14 +4,18 @@ The script (``lua/batch.lua``) does the whole batch atomically by the server's c
 asked once and quickly: no retries, 0.1 s to connect and to answer. After a failure a breaker
 refuses at once for 0.5 s, then lets one batch through to see whether the server is back, so
 that a stalled server costs one caller 0.1 s and not every caller.
+
+Each new connection asks which run of a server it leads to. Another one than before may have
+forgotten what it was told (a restart, a replica that took over): ``unbroken_since`` says so.
 """
 
+import re
 import threading
 import time
 from collections.abc import Sequence
 from math import ceil
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import redis
 from redis.backoff import NoBackoff
@@ -35,6 +39,7 @@ from policies.stores.operations import (
 
 _PREFIX = "gatehouse:"
 _SCRIPT = (Path(__file__).parent / "lua" / "batch.lua").read_text()
+_RUN_ID = re.compile(rb"run_id:([0-9a-f]+)")
 _REST = 0.5  # seconds without asking after a failure
 
 _Argument = str | bytes | int
@@ -77,11 +82,14 @@ class RedisBackend:
     """
 
     def __init__(self, url: str, timeout: float = 0.1) -> None:
+        self.unbroken_since = float("-inf")
+        self._run_id: bytes | None = None
         self._client = redis.Redis.from_url(
             url,
             socket_connect_timeout=timeout,
             socket_timeout=timeout,
             retry=Retry(NoBackoff(), 0),
+            redis_connect_func=self._connected,
         )
         self._script = self._client.register_script(_SCRIPT)
         self._breaker = _Breaker()
@@ -100,6 +108,19 @@ class RedisBackend:
             raise StateUnavailable(f"Redis: {error}") from error
         self._breaker.succeeded()
         return [_result(*pair) for pair in zip(batch, replies, strict=True)]
+
+    def _connected(self, connection: Any) -> None:
+        """Make a connection ready, and see whether it leads to the server that was known."""
+        connection.on_connect()
+        connection.send_command("INFO", "server")
+        try:
+            found = _RUN_ID.search(connection.read_response())
+        except redis.ResponseError:  # it may not be asked: then nobody can say that it is the same
+            found = None
+        run_id = found[1] if found is not None else b"unknown"
+        if self._run_id is not None and (found is None or run_id != self._run_id):
+            self.unbroken_since = time.time()
+        self._run_id = run_id
 
 
 def _arguments(operation: Operation) -> tuple[str, _Argument, _Argument]:

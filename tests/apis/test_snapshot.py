@@ -331,3 +331,16 @@ def test_what_a_policy_in_report_mode_objects_to_is_handed_on() -> None:
     chain = matched(table, "POST", "/orders").chain
     assert chain is not None
     assert chain.on_report is on_report
+
+
+def test_a_websocket_cannot_be_signed_and_refuses() -> None:
+    routes = [{"path": "/feed", "websocket": True}, {"path": "/items"}]
+    policies = [{"public": {}}, {"sign_response": {}}]
+    table, problems = compiled(api(routes=routes, policies=policies))
+    (problem,) = problems
+    assert problem.path == "apis[0].routes[0]"
+    assert "WebSocket" in problem.message
+    assert matched(table, "GET", "/orders/feed").refusal is not None
+    assert matched(table, "GET", "/orders/items").refusal is None
+    reported = [{"public": {}}, {"sign_response": {"mode": "report"}}]
+    assert compiled(api(routes=routes, policies=reported))[1] == []

@@ -27,7 +27,8 @@ from oidc_clients.jwks import KeySet
 from oidc_clients.models import ApiKey, Client, Provider, SigningKey
 from oidc_clients.published import Source
 from oidc_clients.stored_keys import store_keys
-from policies.models import Generation
+from policies import key_life
+from policies.models import GatewayKey, Generation
 from policies.secrets import Secret
 from policies.stores.memory import MemoryState
 
@@ -388,6 +389,46 @@ def test_F5_a_signing_secret_that_no_key_opens_is_missing_alone(
     assert worker.knows(key)
     assert worker.world.clients.signing_key("s") is None
     assert any("not configured" in line for line in caplog.messages)
+
+
+def kids(worker: Worker) -> list[str]:
+    return [key["kid"] for key in json.loads(worker.world.signer.jwks)["keys"]]
+
+
+def test_the_gateways_own_keys_are_followed_without_another_table(
+    worker: Worker, apply: Apply, django_assert_num_queries: Any
+) -> None:
+    apply("/orders")
+    worker.poll()
+    table = worker.world.live.current()
+    assert kids(worker) == []
+    key_life.ensure()
+    worker.poll()
+    (first,) = kids(worker)
+    key = worker.world.signer.current(time.time())
+    assert key is not None
+    assert key.id == first
+    with django_assert_num_queries(1):
+        worker.poll()
+    key_life.revoke(GatewayKey.objects.get(key_id=first))
+    worker.poll()
+    assert first not in kids(worker)
+    assert worker.world.live.current() is table
+
+
+def test_F1_without_a_database_a_worker_signs_with_the_keys_it_had(
+    worker: Worker, apply: Apply, tmp_path: Path
+) -> None:
+    apply("/orders")
+    key_life.ensure()
+    worker.poll()
+    kept = (tmp_path / "last-signing-keys.json").read_text()
+    assert "PRIVATE" not in kept
+    again = Worker(tmp_path)
+    with database_down():
+        again.follower.begin(lambda step: step())
+    assert kids(again) == kids(worker) != []
+    assert again.serves("/orders/1")
 
 
 def test_the_use_of_a_key_is_written_down_by_the_thread_alone(

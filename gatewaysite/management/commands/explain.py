@@ -15,6 +15,7 @@ from gatewaysite.following import ChangedWhileRead, read_document
 from gatewaysite.wiring import World
 from oidc_clients.fetch import Response
 from oidc_clients.oauth import Endpoint, Endpoints, Issuer, ProviderUnavailable
+from policies.key_life import opened, sealed_keys
 from policies.models import Generation
 from policies.stores.open import open_state
 from policies.stores.peek import PeekState
@@ -49,6 +50,7 @@ class Command(BaseCommand):
         built = world.build(document, generation)
         world.install(built)
         world.install_keys()
+        world.signer.replace(opened(sealed_keys()))
         book = world.build_clients(clients)
         world.clients.replace(book)
         for problem in (*built.problems, *book.problems):

@@ -23,6 +23,9 @@ class Watch:
     def monotonic(self) -> float:
         return self.now
 
+    def time(self) -> float:
+        return 1_800_000_000 + self.now
+
 
 @pytest.fixture
 def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
@@ -134,3 +137,22 @@ def retried(ask: Callable[[], object], watch: Watch) -> object:
         except StateUnavailable:
             watch.now += 0.51
     return ask()
+
+
+def test_H4_a_server_that_was_restarted_is_not_the_one_that_remembers(
+    own_redis: Any, watch: Watch
+) -> None:
+    backend = RedisBackend(own_redis.url)
+
+    def remembers() -> bool:
+        return retried(lambda: backend.execute([RememberOnce("n", 600)]), watch) == [False]
+
+    assert not remembers()
+    own_redis.client.client_kill_filter(skipme=True)  # a new connection to the same server
+    assert remembers()
+    assert backend.unbroken_since == float("-inf")
+
+    own_redis.stop()
+    own_redis.start()
+    assert not remembers()
+    assert backend.unbroken_since == watch.time()
