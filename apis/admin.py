@@ -20,7 +20,7 @@ from apis.forms import (
     attached_policy_form,
 )
 from apis.models import Api, AttachedPolicy, Route, Target, Upstream
-from apis.pages import attach_url, routes_shown
+from apis.pages import attach_url, document_shown, routes_shown
 from policies.admin import ConfigurationAdmin
 from policies.forms import PREFIX
 from policies.registry import KINDS
@@ -116,7 +116,9 @@ class RoutesPage(ConfigurationAdmin):
             shown = routes_shown(api)
         except NotDescribable as error:
             return {**own, "unreadable": error.problems}
-        if route is not None:
+        if route is None:
+            own["document"] = document_shown(api, shown)
+        else:
             url = reverse("admin:apis_route_change", args=[route.pk])
             shown = [item for item in shown if item.url == url]
         return {**own, "routes": shown, "refusing": [item for item in shown if item.refuses]}

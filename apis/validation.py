@@ -16,6 +16,8 @@ from oidc_clients.config import ProviderConfig
 from policies.core.addresses import Networks, refusal
 from policies.core.config import Problem, location
 from policies.entries import PolicyEntry
+from policies.kinds.openapi import OpenApiConfig
+from policies.openapi.compiled import document_problems
 from policies.urls import web_address
 
 NO_IDENTITY = (
@@ -50,6 +52,7 @@ def problems(
         *_collisions(document),
         *_websockets(document),
         *_repeated_policies(document),
+        *_openapi_documents(document, whole=left_out is None),
         *_references(document, left_out or ()),
     ]
     if left_out is None:
@@ -249,6 +252,26 @@ def _audiences(place: Place, entry: PolicyEntry, providers: dict[str, ProviderCo
                 "none of these providers has this audience, and a policy can only narrow theirs: "
                 "add it to the provider or leave it out",
             )
+
+
+def _openapi_documents(document: Document, *, whole: bool) -> _Found:
+    """The policy ``openapi`` needs a document, and one that can be compiled."""
+    for at, api in enumerate(document.apis):
+        judging = {
+            (entry.config.unknown_body == "refuse", entry.config.responses != "off")
+            for route, _ in _routes(api)
+            for entry, _ in effective_policies(document.policies, api, route)
+            if isinstance(entry.config, OpenApiConfig) and entry.mode != "off"
+        }
+        if not judging:
+            continue
+        if api.openapi is None:
+            if whole:
+                yield ("apis", at, "openapi"), "the policy openapi needs the API's document: add it"
+            continue
+        for closed, answers in sorted(judging):
+            for found in document_problems(api.openapi.text, closed=closed, answers=answers):
+                yield ("apis", at, "openapi"), f"in the OpenAPI document: {found}"
 
 
 def _identities(document: Document) -> _Found:

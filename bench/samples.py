@@ -18,7 +18,7 @@ from bench.tokens import AUDIENCE, ISSUER, Mint
 from oidc_clients.keystore import KeyStore
 from oidc_clients.provider import ProviderSpec, key_document
 from oidc_clients.tokens import ProviderTokens
-from policies.core.services import ClientKey, NoClients, Services
+from policies.core.services import ClientKey, NoClients, ServedApi, Services
 from policies.core.values import Call, Field, Headers, Identity, Request
 from policies.gateway_keys import GatewayKey, GatewaySigner, make_private_key
 from policies.http.components import Component, RequestMessage, signature_base
@@ -38,6 +38,63 @@ ORDER = json.dumps(
         }
     }
 ).encode()  # about 1 KB
+
+_LINE = {
+    "type": "object",
+    "required": ["sku", "quantity", "price"],
+    "properties": {
+        "sku": {"type": "string", "pattern": "^[a-z0-9-]+$"},
+        "quantity": {"type": "integer", "minimum": 1},
+        "price": {"type": "number"},
+        "note": {"type": "string", "maxLength": 100},
+    },
+}
+DESCRIBED = json.dumps(
+    {
+        "openapi": "3.1.0",
+        "info": {"title": "Orders", "version": "1"},
+        "paths": {
+            "/items/{id}": {
+                "post": {
+                    "parameters": [
+                        {
+                            "name": "id",
+                            "in": "path",
+                            "required": True,
+                            "schema": {"type": "integer", "minimum": 1},
+                        },
+                        {"name": "expand", "in": "query", "schema": {"enum": ["lines"]}},
+                    ],
+                    "requestBody": {
+                        "required": True,
+                        "content": {
+                            "application/json": {
+                                "schema": {
+                                    "type": "object",
+                                    "required": ["order"],
+                                    "properties": {
+                                        "order": {
+                                            "type": "object",
+                                            "required": ["customer", "currency", "lines"],
+                                            "properties": {
+                                                "customer": {"type": "string"},
+                                                "currency": {"enum": ["EUR", "USD"]},
+                                                "lines": {"type": "array", "items": _LINE},
+                                            },
+                                        }
+                                    },
+                                }
+                            }
+                        },
+                    },
+                    "responses": {
+                        "200": {"description": "ok", "content": {"application/json": {}}}
+                    },
+                }
+            }
+        },
+    }
+)
 
 _BROWSER: tuple[Field, ...] = (
     (b"host", b"api.example.com"),
@@ -72,7 +129,13 @@ class World:
         signer.replace([GatewayKey("bench", 0.0, make_private_key())])
         self.client = SigningClient()
         self.services = Services(
-            state, tokens, time.time, MemoryState(), clients=self.client, signer=signer
+            state,
+            tokens,
+            time.time,
+            MemoryState(),
+            api=ServedApi("orders", "/", DESCRIBED),
+            clients=self.client,
+            signer=signer,
         )
         self.token = mint.token(1)
         claims = {"sub": "subject-1", "client_id": "client-1", "team": "checkout"}
@@ -166,6 +229,9 @@ SAMPLES: dict[str, Sample] = {
     "json_limits": Sample(f"a body of {len(ORDER)} bytes", call=World.upload, body=ORDER),
     "jwt": Sample(
         "a token seen before, one scope", {"providers": ["bench"], "scopes": ["read"]}, _bearing
+    ),
+    "openapi": Sample(
+        f"path, query, Accept and a body of {len(ORDER)} bytes", call=World.upload, body=ORDER
     ),
     "public": Sample("nobody is asked"),
     "rate_limit": Sample(

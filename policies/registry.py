@@ -13,6 +13,7 @@ from policies.kinds.introspection import Introspection
 from policies.kinds.ip_filter import IpFilter
 from policies.kinds.json_limits import JsonLimits
 from policies.kinds.jwt import Jwt
+from policies.kinds.openapi import OpenApi
 from policies.kinds.public import Public
 from policies.kinds.rate_limit import RateLimit
 from policies.kinds.request_headers import RequestHeaders
@@ -38,6 +39,7 @@ KINDS: dict[str, type[Policy]] = {
         IpFilter,
         JsonLimits,
         Jwt,
+        OpenApi,
         Public,
         RateLimit,
         RequestHeaders,

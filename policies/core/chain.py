@@ -142,7 +142,9 @@ class Chain:
         self._editors = _enforced(those("edit"))
         self._watchers = those("watch")
         self._body_holders = those("holds_body")
-        self._answer_holders = those("holds_answer")
+        self._answer_holders = tuple(
+            item for item in those("holds_answer") if item.policy.answer_mode != "off"
+        )
         self._sealers = _enforced(those("seal"))
         self.on_report = on_report
         self.reads_body = bool(self._watchers or self._body_holders)
@@ -264,7 +266,7 @@ class Chain:
                 deny = item.policy.check_answer(call, status, fields, content)
             if deny is None:
                 continue
-            if item.mode == "enforce":
+            if item.mode == "enforce" and item.policy.answer_mode == "enforce":
                 return deny
             self.on_report(item.name, call, deny)
         return None

@@ -268,6 +268,19 @@ NO_INTROSPECTION = NoIntrospection()
 
 
 @dataclass(frozen=True, slots=True)
+class ServedApi:
+    """What a policy made for one API may know of it (see ``Policy.of_api``).
+
+    ``openapi`` is the text of its OpenAPI document, None where it has none. The paths of the
+    document stand below ``base_path``.
+    """
+
+    name: str
+    base_path: str
+    openapi: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """Which token of a provider an upstream wants: by the provider's own ``client_credentials``
     (RFC 6749 4.4), or with ``exchange`` in exchange for the caller's (RFC 8693)."""
@@ -361,7 +374,7 @@ class Services:
     an entry by accident: the compiler replaces them for each attached policy
     (``dataclasses.replace``). ``scope`` is the place it is attached to: ``global``,
     ``api:orders`` or ``route:orders GET /items/{id}``; ``name`` is its ``name:`` in the
-    configuration, empty when it has none.
+    configuration, empty when it has none. ``api`` is set for a policy that is made for each API.
     """
 
     state: State
@@ -375,3 +388,4 @@ class Services:
     upstream_tokens: UpstreamTokens = field(default_factory=NoUpstreamTokens)
     scope: str = ""
     name: str = ""
+    api: ServedApi | None = None
