@@ -22,6 +22,7 @@ from apis.forms import (
 from apis.models import Api, AttachedPolicy, Route, Target, Upstream
 from apis.pages import attach_url, document_shown, routes_shown
 from policies.admin import ConfigurationAdmin
+from policies.core.config import option_names
 from policies.forms import PREFIX
 from policies.registry import KINDS
 
@@ -225,7 +226,7 @@ class AttachedPolicyAdmin(ConfigurationAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         kind = KINDS[self._kind(request, obj)]
-        options = [PREFIX + name for name in kind.Config.model_fields]
+        options = [PREFIX + name for name in option_names(kind.Config)]
         found = [(f"{kind.kind}: {kind.summary}", {"fields": options or ()})] if options else []
         return [(None, {"fields": ("place", "mode", "name")}), *found]
 

@@ -21,7 +21,6 @@ from policies.core.services import (
     NoSessions,
     OpaqueTokens,
     Services,
-    State,
     TokenProvider,
     UpstreamToken,
     Wanted,
@@ -29,6 +28,7 @@ from policies.core.services import (
 from policies.core.values import Deny, Identity
 from policies.registry import KINDS
 from policies.secrets import Keyring
+from policies.stores.memory import MemoryState
 
 
 class InForce(NamedTuple):
@@ -156,7 +156,7 @@ def _phase(item: Effective, services: Services) -> Phase:
 
 
 def _services(document: Document) -> Services:
-    nothing = cast(State, None)
+    nothing = MemoryState()
     tokens = _DocumentTokens(document)
     return Services(
         state=nothing,

@@ -217,11 +217,17 @@ def _bearing(world: World) -> Call:
 SAMPLES: dict[str, Sample] = {
     "body_limit": Sample("a declared length", call=World.upload, body=ORDER),
     "clients": Sample("one of 3 clients", {"allow": ["client-1", "client-2", "client-3"]}),
+    "concurrency": Sample(
+        "by identity, slots in memory, with the return of the slot", {"limit": 1_000_000}
+    ),
     "cors": Sample("a call of an allowed origin", {"origins": ["https://app.example.com"]}),
     "forward_identity": Sample(
         "two claims", {"headers": {"X-Subject": "sub", "X-Client": "client"}}
     ),
     "https_only": Sample("over TLS, with HSTS"),
+    "injection": Sample(
+        f"path, query, 4 header lines, a body of {len(ORDER)} bytes", call=World.upload, body=ORDER
+    ),
     "ip_filter": Sample(
         "an address in one of 4 networks",
         {"allow": ["203.0.113.0/24", "2001:db8::/32"], "deny": ["10.0.0.0/8", "198.51.100.0/24"]},
@@ -234,6 +240,9 @@ SAMPLES: dict[str, Sample] = {
         f"path, query, Accept and a body of {len(ORDER)} bytes", call=World.upload, body=ORDER
     ),
     "public": Sample("nobody is asked"),
+    "quota": Sample(
+        "by identity, a month, counters in memory", {"limit": 1_000_000_000_000, "per": "month"}
+    ),
     "rate_limit": Sample(
         "by identity, counters in memory", {"limit": 1_000_000_000, "per": 1, "by": "identity"}
     ),

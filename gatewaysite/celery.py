@@ -25,6 +25,7 @@ from gatewaysite.settings import ENVIRONMENT
 
 SCHEDULE: dict[str, float] = {  # task -> seconds between two runs
     "oidc_clients.tasks.rotate_jwks": 300.0,
+    "policies.tasks.purge_quotas": 3600.0,
     "policies.tasks.purge_state": 600.0,
     "policies.tasks.rotate_signing_keys": 600.0,
 }

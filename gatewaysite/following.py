@@ -40,6 +40,7 @@ POLL = 0.3
 RETRY = 30.0
 WRITE_USED = 15.0
 _READS = 5  # attempts to read one state while it is being changed
+_FAREWELL = 2.0  # seconds that the thread may take to write down what is left
 _PATIENCE = 10.0  # seconds that the event loop may take to get to a step
 
 Step = Callable[[], None]
@@ -109,9 +110,11 @@ class _Followed:
 class Follower:
     """Keeps one worker's world at the newest generations."""
 
-    def __init__(self, world: World, folder: Path) -> None:
-        """``folder`` keeps what was last put in force."""
+    def __init__(self, world: World, folder: Path, keep: Callable[[], None] = lambda: None) -> None:
+        """``folder`` keeps what was last put in force. ``keep`` is what else this thread does
+        with the database each time; it never raises."""
         self._world = world
+        self._keep = keep
         self._table = _Followed(
             Generation.CONFIGURATION, self._prepare_table, LastGood(folder / "last-good.json")
         )
@@ -143,7 +146,7 @@ class Follower:
         """Ends the thread, at the latest with the query it is waiting for."""
         self._stopping.set()
         if self._thread is not None:
-            await asyncio.to_thread(self._thread.join, POLL)
+            await asyncio.to_thread(self._thread.join, _FAREWELL)
 
     def _run(self, loop: asyncio.AbstractEventLoop, attempted: asyncio.Future[None]) -> None:
         async def once(step: Step) -> None:
@@ -152,10 +155,13 @@ class Follower:
         def install(step: Step) -> None:
             asyncio.run_coroutine_threadsafe(once(step), loop).result(_PATIENCE)
 
+        self._keep()
         self.begin(install)
         loop.call_soon_threadsafe(attempted.set_result, None)
         while not self._stopping.wait(POLL):
             self.poll(install)
+            self._keep()
+        self._keep()
         connection.close()
 
     def begin(self, install: Install) -> None:

@@ -39,7 +39,7 @@ from oidc_clients.tokens import ProviderTokens
 from oidc_clients.upstream_tokens import TokenStore, WantedTokens
 from policies.core.chain import Attached, Reported, compile_chain
 from policies.core.config import PolicyConfig, Problem, location
-from policies.core.services import Services, State
+from policies.core.services import Ledger, NoLedger, Services, State
 from policies.core.values import Call
 from policies.gateway_keys import GatewaySigner
 from policies.kinds.public import Public
@@ -105,8 +105,14 @@ class NextSessions:
 class World:
     """Everything that outlives a generation: state, tokens, upstreams, log, the live table."""
 
-    def __init__(self, environment: Environment, state: State, log: str = "") -> None:
-        """``log`` overrides where the access log is written."""
+    def __init__(
+        self,
+        environment: Environment,
+        state: State,
+        log: str = "",
+        ledger: Ledger = NoLedger(),  # noqa: B008 (it has no state)
+    ) -> None:
+        """``log`` overrides where the access log is written; ``ledger`` is what quotas use."""
         self.environment = environment
         self.live = Live()
         self.observer = Observer(
@@ -132,6 +138,8 @@ class World:
             clients=self.clients,
             signer=self.signer,
             proofs=proofs,
+            ledger=ledger,
+            on_outage=self.observer.metrics.count_outage,
         )
 
     def build(self, document: Document, generation: int) -> Built:

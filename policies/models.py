@@ -1,5 +1,5 @@
-"""What all rooms share in the database: the generation counters that workers poll, and the
-gateway's own signing keys."""
+"""What all rooms share in the database: the generation counters that workers poll, the gateway's
+own signing keys, and what of quotas was used."""
 
 import uuid
 from typing import Any
@@ -71,3 +71,17 @@ class GatewayKey(models.Model):
         """Save, and tell the workers."""
         super().save(*args, **kwargs)
         Generation.bump(Generation.SIGNING)
+
+
+class QuotaUsage(models.Model):
+    """How much of one quota was used in one period: what outlives a loss of shared state."""
+
+    key = models.TextField(primary_key=True)  # of the counter in shared state
+    used = models.BigIntegerField()
+    ends = models.BigIntegerField(db_index=True)  # epoch seconds
+
+    class Meta:
+        verbose_name_plural = "quota usage"
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.used}"

@@ -6,15 +6,18 @@ from policies.kinds.body_limit import BodyLimit
 from policies.kinds.client_certificate import ClientCertificate
 from policies.kinds.client_credentials import ClientCredentials
 from policies.kinds.clients import Clients
+from policies.kinds.concurrency import Concurrency
 from policies.kinds.cors import Cors
 from policies.kinds.forward_identity import ForwardIdentity
 from policies.kinds.https_only import HttpsOnly
+from policies.kinds.injection import Injection
 from policies.kinds.introspection import Introspection
 from policies.kinds.ip_filter import IpFilter
 from policies.kinds.json_limits import JsonLimits
 from policies.kinds.jwt import Jwt
 from policies.kinds.openapi import OpenApi
 from policies.kinds.public import Public
+from policies.kinds.quota import Quota
 from policies.kinds.rate_limit import RateLimit
 from policies.kinds.request_headers import RequestHeaders
 from policies.kinds.response_headers import ResponseHeaders
@@ -33,15 +36,18 @@ KINDS: dict[str, type[Policy]] = {
         ClientCertificate,
         ClientCredentials,
         Clients,
+        Concurrency,
         Cors,
         ForwardIdentity,
         HttpsOnly,
+        Injection,
         Introspection,
         IpFilter,
         JsonLimits,
         Jwt,
         OpenApi,
         Public,
+        Quota,
         RateLimit,
         RequestHeaders,
         ResponseHeaders,

@@ -28,7 +28,7 @@ def modules() -> list[str]:
     found = [
         ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
         for folder in PURE
-        for path in sorted((ROOT / folder).glob("*.py"))
+        for path in sorted((ROOT / folder).rglob("*.py"))
     ]
     return found + PURE_MODULES
 

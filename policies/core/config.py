@@ -45,6 +45,11 @@ class PolicyConfig(Options):
         return False
 
 
+def option_names(model: type[BaseModel]) -> tuple[str, ...]:
+    """The options as they are called in a file: by alias where the name is a word of Python."""
+    return tuple(field.alias or name for name, field in model.model_fields.items())
+
+
 class Problem(Options):
     """One thing that is wrong with a configuration, where it is, and what to do about it."""
 

@@ -24,12 +24,19 @@ class Rate(NamedTuple):
         return self.per / self.limit
 
 
-class Allowance(NamedTuple):
-    """The answer to one ``consume``.
+class Window(NamedTuple):
+    """At most ``limit`` within ``per`` seconds."""
 
-    ``remaining`` whole units could be consumed at once; ``retry_after`` is the number of
-    seconds until the refused cost would be allowed (0 when allowed); ``reset_after`` the
-    number of seconds until the whole burst is available again.
+    limit: int
+    per: float
+
+
+class Allowance(NamedTuple):
+    """The answer of a limit.
+
+    ``remaining`` whole units could be taken at once; ``retry_after`` is the number of seconds
+    until the refused cost would be allowed (0 when allowed); ``reset_after`` the number of
+    seconds until all of the limit is available again.
     """
 
     allowed: bool
@@ -55,6 +62,43 @@ class State(Protocol):
         """Atomically take ``cost`` units from the bucket ``key`` if it holds them.
 
         ``cost=0`` looks without taking.
+        """
+        ...
+
+    async def count(
+        self, key: str, window: Window, cost: int = 1, needs: str | None = None
+    ) -> Allowance:
+        """The same by a fixed window, which begins with the first call that is counted.
+
+        ``needs`` is the key of an entry without which nothing is counted: then it raises
+        ``StateUnavailable``.
+        """
+        ...
+
+    async def slide(self, key: str, window: Window, cost: int = 1) -> Allowance:
+        """The same by a sliding window: never more than the limit in any stretch of ``per``."""
+        ...
+
+    async def occupy(
+        self, key: str, holder: str, limit: int, ttl: float, cost: int = 1
+    ) -> Allowance:
+        """Take one of the ``limit`` slots of ``key`` for ``holder``, a name without blanks.
+
+        ``cost=0`` looks.
+
+        All slots that a holder has of a key end ``ttl`` seconds after its last ``occupy`` or
+        ``hold`` there. How long a slot is kept is not known: the times of a refusal are 1.
+        """
+        ...
+
+    def vacate(self, key: str, holder: str) -> None:
+        """Give one slot back. It is not waited for, and a failure is not told: see ``hold``."""
+        ...
+
+    def hold(self, key: str, holder: str, least: int, most: int, ttl: float) -> None:
+        """Keep a holder's slots of ``key``: no fewer than ``least``, no more than ``most``.
+
+        It mends what got lost on the way or with the store. Not waited for.
         """
         ...
 
@@ -137,6 +181,37 @@ class Tokens(Protocol):
         issuer of one of them exactly.
         """
         ...
+
+
+class Ledger(Protocol):
+    """Where is written down what must survive a loss of shared state: how much was spent.
+
+    ``complete`` is the key of the entry that is there while shared state has all counters that
+    the ledger knows of; None where they cannot be lost.
+    """
+
+    @property
+    def complete(self) -> str | None: ...
+
+    def spent(self, key: str, units: int, ends: float) -> None:
+        """Write down ``units`` of the counter ``key``, which ends at ``ends`` (epoch seconds).
+
+        Returns at once; it is written within a second.
+        """
+        ...
+
+
+class NoLedger:
+    """Where nothing needs to survive."""
+
+    complete = None
+
+    def spent(self, key: str, units: int, ends: float) -> None:
+        """Forget it."""
+
+
+def _unseen(policy: str, on_failure: str) -> None:
+    """Where nobody counts outages."""
 
 
 class Proof(NamedTuple):
@@ -411,11 +486,13 @@ class Services:
     """What is handed to every policy when a chain is compiled.
 
     ``local`` is state of this process alone, for what goes on counting when ``state`` cannot
-    answer. ``scope`` and ``name`` say which policy is asking, so that two policies never share
-    an entry by accident: the compiler replaces them for each attached policy
-    (``dataclasses.replace``). ``scope`` is the place it is attached to: ``global``,
-    ``api:orders`` or ``route:orders GET /items/{id}``; ``name`` is its ``name:`` in the
-    configuration, empty when it has none. ``api`` is set for a policy that is made for each API.
+    answer; ``on_outage`` is told of each call that was decided without it, with the policy's
+    name and its ``on_failure``. ``ledger`` is where what must outlive shared state is written.
+    ``scope`` and ``name`` say which policy is asking, so that two policies never share an entry
+    by accident: the compiler replaces them for each attached policy (``dataclasses.replace``).
+    ``scope`` is the place it is attached to: ``global``, ``api:orders`` or
+    ``route:orders GET /items/{id}``; ``name`` is its ``name:`` in the configuration, empty when
+    it has none. ``api`` is set for a policy that is made for each API.
     """
 
     state: State
@@ -431,3 +508,5 @@ class Services:
     scope: str = ""
     name: str = ""
     api: ServedApi | None = None
+    ledger: Ledger = NoLedger()  # noqa: RUF009 (it has no state)
+    on_outage: Callable[[str, str], None] = _unseen

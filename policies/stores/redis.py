@@ -12,7 +12,7 @@ forgotten what it was told (a restart, a replica that took over): ``unbroken_sin
 import re
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import ceil
 from pathlib import Path
 from typing import Any, cast
@@ -22,20 +22,26 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from policies.core.errors import StateUnavailable
-from policies.stores import gcra
+from policies.stores import gcra, slots, windows
 from policies.stores.operations import (
     Consume,
+    Count,
     Delete,
+    Hold,
     Increment,
     Lease,
+    Occupy,
     Operation,
     Publish,
+    Raise,
     Read,
     Release,
     RememberOnce,
     Replace,
     Result,
+    Slide,
     Touch,
+    Vacate,
 )
 
 _PREFIX = "gatehouse:"
@@ -44,7 +50,7 @@ _RUN_ID = re.compile(rb"run_id:([0-9a-f]+)")
 _REST = 0.5  # seconds without asking after a failure
 
 _Argument = str | bytes | int
-_Reply = int | bytes | None
+_Reply = int | bytes | list[int | bytes] | None
 
 
 class _Breaker:
@@ -123,13 +129,38 @@ class RedisBackend:
             self.unbroken_since = time.time()
         self._run_id = run_id
 
+    def keys(self, prefix: str) -> Iterator[str]:
+        """See ``policies.stores.operations.Backend``: SCAN, a thousand keys of all at a time."""
+        pattern = re.sub(r"([\\*?\[\]])", r"\\\1", _PREFIX + prefix) + "*"
+        seen = set()
+        try:
+            for key in self._client.scan_iter(match=pattern, count=1000):
+                if key not in seen:
+                    seen.add(key)
+                    yield key.decode(errors="replace").removeprefix(_PREFIX)
+        except redis.RedisError as error:
+            raise StateUnavailable(f"Redis: {error}") from error
 
-def _arguments(operation: Operation) -> tuple[str, _Argument, _Argument]:
-    """The operation's three values of ARGV."""
+
+def _arguments(operation: Operation) -> tuple[_Argument, ...]:
+    """The operation's values of ARGV: its letter and its parameters."""
     match operation:
         case Consume(_, rate, cost):
             interval, full = gcra.measures(rate)
             return "c", full, cost * interval
+        case Count(_, window, cost, needs):
+            needed = "" if needs is None else _PREFIX + needs
+            return "w", window.limit, cost, _milliseconds(window.per), needed
+        case Slide(_, window, cost):
+            return "s", window.limit, cost, *windows.measures(window)
+        case Occupy(_, holder, limit, ttl, cost):
+            return "o", holder, limit, cost, _milliseconds(ttl)
+        case Hold(_, holder, least, most, ttl):
+            return "h", holder, least, most, _milliseconds(ttl)
+        case Vacate(_, holder):
+            return "v", holder
+        case Raise(_, amount, ttl):
+            return "m", amount, _milliseconds(ttl)
         case Increment(_, amount, ttl):
             return "n", amount, "" if ttl is None else _milliseconds(ttl)
         case RememberOnce(_, ttl):
@@ -137,25 +168,35 @@ def _arguments(operation: Operation) -> tuple[str, _Argument, _Argument]:
         case Lease(_, holder, ttl):
             return "l", holder, _milliseconds(ttl)
         case Release(_, holder):
-            return "r", holder, ""
+            return "r", holder
         case Publish(_, value, ttl, absent_only):
             return "a" if absent_only else "p", value, _milliseconds(ttl)
         case Replace(_, held, value, ttl):
-            return "s", held + value, f"{_milliseconds(ttl)}/{len(held)}"
+            return "x", held, value, _milliseconds(ttl)
         case Read():
-            return "g", "", ""
+            return ("g",)
         case Touch(_, ttl):
-            return "t", _milliseconds(ttl), ""
+            return "t", _milliseconds(ttl)
         case Delete():
-            return "d", "", ""
+            return ("d",)
 
 
 def _result(operation: Operation, reply: _Reply) -> Result:
     match operation:
         case Consume(_, rate, cost):
             return gcra.assess(rate, cast(int, reply), cost)
-        case Increment() | Read():
-            return reply
+        case Count() if reply is None:
+            return None
+        case Count(_, window, cost):
+            used, left = cast(list[int], reply)
+            return windows.assess_count(window, used, left * 1000, cost)
+        case Slide(_, window, cost):
+            now, held = cast(list[Any], reply)
+            return windows.slide(window, held.decode(errors="replace"), now, cost)[0]
+        case Occupy(_, _, limit, _, cost):
+            return slots.assess(cast(int, reply), limit, cost)
+        case Increment() | Raise() | Read():
+            return cast("int | bytes | None", reply)
         case _:
             return bool(reply)
 

@@ -73,6 +73,17 @@ def redis_server() -> Iterator[Redis]:
     server.stop()
 
 
+@pytest.fixture(scope="module")
+def own_redis() -> Iterator[Redis]:
+    """One that the module may kill. It keeps nothing."""
+    try:
+        server = Redis()
+    except Absent as reason:
+        pytest.skip(str(reason))
+    yield server
+    server.stop()
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[Postgres]:
     try:

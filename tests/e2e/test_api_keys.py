@@ -149,3 +149,5 @@ def test_in_report_mode_a_wrong_key_passes_and_is_said(gateway: Gateway) -> None
     assert answer.status == 200
     logged = gateway.logged(answer.get("x-request-id"))
     assert logged["reported"] == ["api_key: api_key_invalid"]
+    counted = (logged["route"], "api_key", "api_key_invalid")
+    until(lambda: gateway.reported().get(counted) == 1, 10, "the counter")

@@ -14,6 +14,7 @@ from tests.e2e.conftest import Start
 from tests.e2e.documents import api
 from tests.e2e.gateway import Gateway
 from tests.e2e.raw import Answer, Client
+from tests.e2e.servers import until
 from tests.e2e.upstream import Upstream
 
 pytestmark = pytest.mark.e2e
@@ -199,6 +200,7 @@ def test_in_report_mode_a_stranger_passes_and_is_said(
 ) -> None:
     answer = present(gateway, authority, stranger, "/reported/a")
     assert answer.status == 200
-    assert gateway.logged(answer.get("x-request-id"))["reported"] == [
-        "client_certificate: client_refused"
-    ]
+    logged = gateway.logged(answer.get("x-request-id"))
+    assert logged["reported"] == ["client_certificate: client_refused"]
+    counted = (logged["route"], "client_certificate", "client_refused")
+    until(lambda: gateway.reported().get(counted) == 1, 10, "the counter")

@@ -15,6 +15,7 @@ from tests.e2e.dpop import Holder
 from tests.e2e.gateway import Gateway
 from tests.e2e.provider import Provider
 from tests.e2e.raw import Answer, Client
+from tests.e2e.servers import until
 from tests.e2e.upstream import Upstream
 
 pytestmark = pytest.mark.e2e
@@ -181,6 +182,8 @@ def test_in_report_mode_a_wrong_use_passes_and_is_said(caller: Caller, gateway: 
     assert answer.status == 200
     logged = gateway.logged(answer.get("x-request-id"))
     assert logged["reported"] == ["jwt: token_type"]
+    counted = (logged["route"], "jwt", "token_type")
+    until(lambda: gateway.reported().get(counted) == 1, 10, "the counter")
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,7 @@ import asyncio
 import io
 import json
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from django.conf import settings
 from django.core.management import call_command
-from django.db import OperationalError, connection
 from jwt.algorithms import ECAlgorithm
 
 from apis.models import Api, AttachedPolicy, Upstream
@@ -31,6 +29,7 @@ from policies import key_life
 from policies.models import GatewayKey, Generation
 from policies.secrets import Secret
 from policies.stores.memory import MemoryState
+from tests.databases import database_down
 
 CONFIG = """
 format: 1
@@ -93,15 +92,6 @@ def apply(db: None, tmp_path: Path) -> Callable[[str], None]:
         call_command("apply_config", str(path), stdout=io.StringIO())
 
     return command
-
-
-@contextmanager
-def database_down() -> Iterator[None]:
-    def refuse(*_: Any) -> Any:
-        raise OperationalError("the server is gone")
-
-    with connection.execute_wrapper(refuse):
-        yield
 
 
 Apply = Callable[[str], None]
@@ -287,13 +277,18 @@ def test_F5_a_secret_that_no_key_opens_refuses_its_routes_alone(
 def test_the_thread_follows_and_ends(apply: Apply, tmp_path: Path, transactional_db: None) -> None:
     """Through the real thread and event loop, with a database file that threads can share."""
     worker = Worker(tmp_path)
+    kept: list[bool] = []
+    world = worker.world
+    follower = Follower(world, tmp_path, lambda: kept.append(world.live.current() is not None))
 
     async def life() -> None:
-        await worker.follower.start()
-        await worker.follower.stop()
+        await follower.start()
+        await follower.stop()
 
     asyncio.run(life())
-    assert worker.world.live.current() is not None
+    assert world.live.current() is not None
+    assert kept[0] is False  # what quotas need is there before the first table is
+    assert kept[-1] is True
 
 
 def test_stored_keys_are_taken_up_when_their_generation_rises(worker: Worker, apply: Apply) -> None:

@@ -35,6 +35,7 @@ def test_other_types(line: bytes) -> None:
     kind = media_type(line)
     assert kind is not None
     assert not kind.is_json
+    assert kind.boundary == ""
 
 
 @pytest.mark.parametrize(
