@@ -64,7 +64,9 @@ class ConsoleBackend(OIDCAuthenticationBackend):  # type: ignore[misc]
         try:
             self.provider = console_provider()
             tokens = self._tokens(code_verifier, redirect_uri)
-            claims = self.verify_token(tokens.id_token, nonce=nonce, access_token=tokens.access_token)
+            claims = self.verify_token(
+                tokens.id_token, nonce=nonce, access_token=tokens.access_token
+            )
             request.META[PROVIDER_SESSION_KEY] = self.provider.sign_in.issuer
             return self.get_or_create_user(tokens.access_token, tokens.id_token, claims)
         except (

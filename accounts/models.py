@@ -14,7 +14,6 @@ from oidc_clients.models import Provider
 from policies.secrets import SecretField
 
 
-
 def the_one() -> uuid.UUID:
     """The primary key of what there is one of."""
     return uuid.UUID(int=1)

@@ -14,7 +14,7 @@ from oidc_clients.browser.grants import GrantUnavailable, SignIn
 from oidc_clients.client_auth import ClientCredentials
 from oidc_clients.discovery import Metadata
 from oidc_clients.rows import client_of, spec_of
-from policies.secrets import SecretUnreadable
+from policies.references import SecretUnreadable
 
 
 class NoProvider(Exception):

@@ -105,7 +105,9 @@ class SignInSite(admin.AdminSite):
             refused = self._throttled(request, lambda asked: code_wait(asked, asked.user.pk))
             if refused is not None:
                 return refused
-            found = form.is_valid() and second_factor.proven(request.user, form.cleaned_data["code"])
+            found = form.is_valid() and second_factor.proven(
+                request.user, form.cleaned_data["code"]
+            )
             if found:
                 second_factor.pass_on(request, found)
                 return HttpResponseRedirect(_target(request))

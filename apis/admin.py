@@ -20,8 +20,9 @@ from apis.forms import (
     attached_policy_form,
 )
 from apis.models import Api, AttachedPolicy, Route, Target, Upstream
-from apis.pages import attach_url, routes_shown
+from apis.pages import attach_url, document_shown, routes_shown
 from policies.admin import ConfigurationAdmin
+from policies.core.config import option_names
 from policies.forms import PREFIX
 from policies.registry import KINDS
 
@@ -116,7 +117,9 @@ class RoutesPage(ConfigurationAdmin):
             shown = routes_shown(api)
         except NotDescribable as error:
             return {**own, "unreadable": error.problems}
-        if route is not None:
+        if route is None:
+            own["document"] = document_shown(api, shown)
+        else:
             url = reverse("admin:apis_route_change", args=[route.pk])
             shown = [item for item in shown if item.url == url]
         return {**own, "routes": shown, "refusing": [item for item in shown if item.refuses]}
@@ -223,7 +226,7 @@ class AttachedPolicyAdmin(ConfigurationAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         kind = KINDS[self._kind(request, obj)]
-        options = [PREFIX + name for name in kind.Config.model_fields]
+        options = [PREFIX + name for name in option_names(kind.Config)]
         found = [(f"{kind.kind}: {kind.summary}", {"fields": options or ()})] if options else []
         return [(None, {"fields": ("place", "mode", "name")}), *found]
 

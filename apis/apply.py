@@ -2,9 +2,9 @@
 
 Theory of operation. Inside one transaction that no other change can enter, the stored
 configuration is described as a document, the wanted document is made from it, and both are
-compared. Problems refuse the change; otherwise the difference is written and counted as one
-generation. What is wrong in parts that the change does not touch, and was wrong before it,
-does not stand in its way: there the gateway refuses to serve already.
+compared. Problems refuse the change; otherwise the difference is written and counted once, by
+the generation of each part that differs. What is wrong in parts that the change does not touch,
+and was wrong before it, does not stand in its way: there the gateway refuses to serve already.
 """
 
 import re
@@ -16,11 +16,12 @@ from django.db import transaction
 
 from apis import config_file, signals, store
 from apis.config import Document
-from apis.describe import NotDescribable, describe, ordered
+from apis.describe import SECTIONS, NotDescribable, describe, ordered
 from apis.merge import Merge
 from apis.rehearsal import broken_routes
-from apis.validation import NO_IDENTITY, problems
+from apis.validation import NO_IDENTITY, problems, signs
 from oidc_clients.credentials import Peppers
+from policies import key_life
 from policies.core.addresses import Networks, networks
 from policies.core.config import Problem
 from policies.models import Generation
@@ -59,8 +60,8 @@ def apply_file(raw: bytes, sources: Sources, *, dry_run: bool, prune: bool) -> O
         return Outcome(problems=file.problems)
 
     def wanted(stored: Document) -> Document:
-        merge = Merge(stored, Keyring.from_settings(), Peppers(settings.SECRET_KEYS))
-        merged = merge.over(document, prune)
+        merge = Merge(stored, prune, Keyring.from_settings(), Peppers(settings.SECRET_KEYS))
+        merged = merge.over(document)
         fresh = new_problems(stored, merged, file.left_out)
         found = [*file.problems]
         for problem in (*merge.problems, *fresh):
@@ -89,7 +90,11 @@ def change(wanted: Callable[[Document], Document], *, dry_run: bool) -> Outcome:
                 transaction.set_rollback(True)
             else:
                 store.save(before, after)
-                Generation.bump(Generation.CONFIGURATION)
+                if signs(after):
+                    key_life.ensure()
+                for name, members in SECTIONS.items():
+                    if any(getattr(before, part) != getattr(after, part) for part in members):
+                        Generation.bump(name)
         return Outcome(diff="" if before == after else config_file.diff(before, after))
     except Refused as refused:
         return Outcome(problems=refused.problems)

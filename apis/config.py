@@ -185,8 +185,8 @@ class RouteConfig(Options):
         min_length=1,
         max_length=500,
         title="Path",
-        description="Below the base path. {name} stands for one segment, {name*} at the end for "
-        "all that follow.",
+        description="Below the base path. {name} stands for one segment, {;name} for one of the "
+        "form ;name=value, {name*} at the end for all that follow.",
     )
     websocket: bool = Field(
         default=False, title="WebSocket", description="Upgrades are refused elsewhere."

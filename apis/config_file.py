@@ -11,8 +11,9 @@ from typing import Any
 
 import yaml
 
-from apis import salvage, yaml_text
+from apis import salvage
 from apis.config import Document
+from policies import yaml_text
 from policies.core.config import Problem
 from policies.references import CHANGES, Sources
 

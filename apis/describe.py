@@ -5,6 +5,7 @@ was read from a file is said to come from there as long as it is still what the 
 number of queries does not depend on how much is stored.
 """
 
+from collections.abc import Callable
 from operator import attrgetter
 from typing import Any
 
@@ -14,10 +15,25 @@ from pydantic import ValidationError
 from apis import openapi
 from apis.config import ApiConfig, Document
 from apis.models import Api, AttachedPolicy, Route, Upstream
-from oidc_clients.models import ApiKey, Client, Provider, ProviderClient, SigningKey
+from oidc_clients.credentials import ISSUED
+from oidc_clients.models import (
+    ApiKey,
+    Client,
+    ClientCertificate,
+    Provider,
+    ProviderClient,
+    SigningKey,
+)
 from policies.core.config import Problem, problems_of
+from policies.models import Generation
 from policies.references import STORED, text_digest
 from policies.secrets import SealedValue
+
+# What of the document each generation counts.
+SECTIONS = {
+    Generation.CONFIGURATION: ("providers", "policies", "apis"),
+    Generation.CREDENTIALS: ("clients",),
+}
 
 
 class NotDescribable(Exception):
@@ -28,21 +44,15 @@ class NotDescribable(Exception):
         self.problems = problems
 
 
-def describe() -> Document:
-    """The stored configuration, everything in a stable order.
+def describe(generation: str | None = None) -> Document:
+    """The stored configuration, everything in a stable order; with the name of a generation
+    only what that one counts.
 
     An API with an OpenAPI document and no routes of its own has the document's operations.
     Raises ``NotDescribable``.
     """
-    data = {
-        "format": 1,
-        "providers": [_provider(p) for p in Provider.objects.select_related("client")],
-        "clients": [
-            _client(c) for c in Client.objects.prefetch_related("api_keys", "signing_keys")
-        ],
-        "policies": _policies(AttachedPolicy.objects.filter(api=None, route=None)),
-        "apis": [_api(api) for api in _apis()],
-    }
+    members = SECTIONS[generation] if generation is not None else _SECTIONS
+    data = {"format": 1, **{name: _SECTIONS[name]() for name in members}}
     try:
         document = Document.model_validate(data, context=STORED)
     except ValidationError as error:
@@ -58,6 +68,7 @@ def ordered(document: Document) -> Document:
             update={
                 "api_keys": tuple(sorted(client.api_keys, key=attrgetter("name"))),
                 "signing_keys": tuple(sorted(client.signing_keys, key=attrgetter("id"))),
+                "certificates": tuple(sorted(client.certificates, key=attrgetter("known_by"))),
             }
         )
         for client in document.clients
@@ -71,11 +82,33 @@ def ordered(document: Document) -> Document:
     )
 
 
-def _apis() -> Any:
+def _providers() -> list[dict[str, Any]]:
+    return [_provider(row) for row in Provider.objects.select_related("client")]
+
+
+def _clients() -> list[dict[str, Any]]:
+    held = ("api_keys", "signing_keys", "certificates")
+    return [_client(row) for row in Client.objects.prefetch_related(*held)]
+
+
+def _global_policies() -> list[dict[str, Any]]:
+    return _policies(AttachedPolicy.objects.filter(api=None, route=None))
+
+
+def _apis() -> list[dict[str, Any]]:
     routes = Route.objects.prefetch_related("policies")
-    return Api.objects.select_related("upstream").prefetch_related(
+    rows = Api.objects.select_related("upstream").prefetch_related(
         "upstream__targets", "policies", Prefetch("routes", queryset=routes)
     )
+    return [_api(row) for row in rows]
+
+
+_SECTIONS: dict[str, Callable[[], list[dict[str, Any]]]] = {
+    "providers": _providers,
+    "clients": _clients,
+    "policies": _global_policies,
+    "apis": _apis,
+}
 
 
 def _with_operations(at: int, api: ApiConfig) -> ApiConfig:
@@ -134,13 +167,19 @@ def _client(client: Client) -> dict[str, Any]:
         "enabled": client.enabled,
         "api_keys": [_api_key(key) for key in client.api_keys.all()],
         "signing_keys": [_signing_key(key) for key in client.signing_keys.all()],
+        "certificates": [_certificate(row) for row in client.certificates.all()],
     }
 
 
 def _api_key(key: ApiKey) -> dict[str, Any]:
     return {
         "name": key.name,
-        "value": {"sealed": key.digest, "context": "digest", **_source(key.source)},
+        "value": {
+            "sealed": key.digest,
+            "context": "digest",
+            "issued": key.source == ISSUED,
+            **_source(key.source),
+        },
         "scopes": key.scopes,
         "expires": key.expires,
     }
@@ -153,6 +192,11 @@ def _signing_key(key: SigningKey) -> dict[str, Any]:
         "public_key": _text(key.public_key, key.files.get("public_key")),
         "secret": _secret(key.secret),
     }
+
+
+def _certificate(row: ClientCertificate) -> dict[str, str]:
+    members = {"sha256": row.sha256, "san": row.san, "issuer": row.issuer}
+    return {name: value for name, value in members.items() if value}
 
 
 def _api(api: Api) -> dict[str, Any]:

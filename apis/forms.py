@@ -17,7 +17,7 @@ from apis.config import (
 )
 from apis.models import Api, AttachedPolicy, Route, Target, Upstream
 from oidc_clients.models import Client, Provider
-from policies.core.config import Options
+from policies.core.config import Options, option_names
 from policies.drawing import option_field
 from policies.entries import PolicyEntry
 from policies.fields import SecretFormField, WordsField
@@ -188,7 +188,7 @@ class AttachedPolicyForm(forms.ModelForm):  # type: ignore[type-arg]
     @classmethod
     def members(cls) -> Members:
         """Where each option stands below the policy: its own, and those that every policy takes."""
-        names = KINDS[cls.kind].Config.model_fields
+        names = option_names(KINDS[cls.kind].Config)
         return {("name",): "name", ("mode",): "mode", **{(n,): PREFIX + n for n in names}}
 
     def clean(self) -> dict[str, Any] | None:

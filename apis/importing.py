@@ -1,9 +1,10 @@
-"""An OpenAPI document -> an API with its operations as routes.
+"""An OpenAPI document -> an API with its operations as routes, and calls judged by it.
 
 What a route is known by is its methods and path. The routes of the document that was imported
 before are the document's to change; every other route was made by hand and stays, and where
 one of those serves an operation already, the operation gets no second route. Policies of
-routes that persist are kept.
+routes that persist are kept. The policy ``openapi`` comes with a new API only: on one that is
+there already, routes made by hand may serve what the document does not describe.
 """
 
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ def import_api(order: Import, *, dry_run: bool) -> tuple[Outcome, bool]:
             "base_path": f"/{order.name}",
             "upstream": {"targets": [{"url": order.upstream}]},
             "openapi": order.document,
+            "policies": [{"openapi": {}}],
             "routes": operations,
         }
     )

@@ -1,6 +1,7 @@
 """What the configuration will be: the file laid over what is stored.
 
-Everything the file names is taken from the file; the rest stays, or goes when it is pruned.
+Everything the file names is taken from the file; the rest stays, or goes when it is pruned. An
+API key that was issued here is part of no file until one names it, and stays likewise.
 A secret that is the stored one already, read from the same place, is taken as it is stored:
 what differs between the two documents is then exactly what changes.
 """
@@ -14,8 +15,8 @@ from apis.config import ApiConfig, Document
 from oidc_clients.config import ApiKeyConfig, ClientConfig, ProviderConfig
 from oidc_clients.credentials import Peppers
 from policies.core.config import Options, Problem, location
-from policies.references import SecretText
-from policies.secrets import Keyring, SecretUnreadable
+from policies.references import SecretText, SecretUnreadable
+from policies.secrets import Keyring
 
 Place = tuple[int | str, ...]
 Named = TypeVar("Named", ProviderConfig, ClientConfig, ApiConfig)
@@ -25,16 +26,20 @@ Same = Callable[[SecretText, str], bool]
 
 @dataclass(slots=True)
 class Merge:
-    """One merge; ``problems`` collects what the file asks for and cannot get."""
+    """One merge; ``problems`` collects what the file asks for and cannot get.
+
+    ``prune``: what the file does not name goes, also API keys that were issued here.
+    """
 
     stored: Document
+    prune: bool
     keyring: Keyring
     peppers: Peppers
     problems: list[Problem] = field(default_factory=list)
 
-    def over(self, file: Document, prune: bool) -> Document:
+    def over(self, file: Document) -> Document:
         """The configuration that ``file`` asks for; its parts stand first, in its order."""
-        stored = self.stored
+        stored, prune = self.stored, self.prune
         keeps_policies = "policies" not in file.model_fields_set
         merged = stored.model_copy(
             update={
@@ -66,12 +71,14 @@ class Merge:
         values = {key.name: key.value for key in old.api_keys} if old is not None else {}
         secrets = {key.id: key.secret for key in old.signing_keys} if old is not None else {}
         api_keys = tuple(
-            self._settled(
-                ("clients", at, "api_keys", number),
-                key,
-                "value",
-                values.get(key.name),
-                lambda stored, key: self.peppers.matches(stored.sealed, key),
+            _of_the_file(
+                self._settled(
+                    ("clients", at, "api_keys", number),
+                    key,
+                    "value",
+                    values.get(key.name),
+                    lambda stored, key: self.peppers.matches(stored.sealed, key),
+                )
             )
             for number, key in enumerate(client.api_keys)
         )
@@ -85,7 +92,15 @@ class Merge:
             )
             for number, key in enumerate(client.signing_keys)
         )
-        return client.model_copy(update={"api_keys": api_keys, "signing_keys": signing_keys})
+        named = {key.name for key in client.api_keys}
+        issued = tuple(
+            key
+            for key in (old.api_keys if old is not None and not self.prune else ())
+            if key.value.issued and key.name not in named
+        )
+        return client.model_copy(
+            update={"api_keys": api_keys + issued, "signing_keys": signing_keys}
+        )
 
     def _api(self, at: int, api: ApiConfig, old: ApiConfig | None) -> ApiConfig:
         upstream = api.upstream
@@ -151,6 +166,13 @@ class Merge:
 
     def _refuse(self, place: Place, message: str) -> None:
         self.problems.append(Problem(path=location(place), message=message))
+
+
+def _of_the_file(key: ApiKeyConfig) -> ApiKeyConfig:
+    """A key that was issued here belongs to the file from the moment that it names it."""
+    if not key.value.issued:
+        return key
+    return key.model_copy(update={"value": key.value.model_copy(update={"issued": False})})
 
 
 def _api_keys(document: Document) -> Iterator[tuple[Place, str, ApiKeyConfig]]:

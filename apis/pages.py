@@ -1,5 +1,6 @@
 """What the pages of APIs and routes show beside their forms: the policies in force, in order."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from django.urls import reverse
@@ -10,12 +11,16 @@ from apis.models import Api, Route
 from apis.precedence import route_name, whole_api
 from apis.rehearsal import InForce, in_force
 from apis.validation import NO_IDENTITY, problems
+from policies.kinds.openapi import OpenApi
+from policies.openapi.compiled import compile_document
+from policies.openapi.document import DocumentRefused
 
 
 class PolicyShown(NamedTuple):
     """A policy in force: what it is called, how it acts, where it comes from, when it runs."""
 
     title: str
+    kind: str
     mode: str
     source: str
     phase: str
@@ -62,6 +67,28 @@ def routes_shown(api: Api) -> list[RouteShown]:
     return shown
 
 
+class DocumentShown(NamedTuple):
+    """An API's OpenAPI document: whether calls can be judged by it, and whether they are."""
+
+    operations: int
+    problems: list[str]
+    notices: list[str]  # what of it is not looked into
+    judges: bool
+
+
+def document_shown(api: Api, routes: Sequence[RouteShown]) -> DocumentShown | None:
+    """The document of ``api``; None when it has none. ``routes`` are those of ``routes_shown``."""
+    if not api.openapi:
+        return None
+    judges = any(policy.kind == OpenApi.kind for route in routes for policy in route.policies)
+    try:
+        compiled = compile_document(api.openapi, answers=True)
+    except DocumentRefused as error:
+        return DocumentShown(0, [str(problem) for problem in error.problems], [], judges)
+    notices = [str(notice) for notice in compiled.notices]
+    return DocumentShown(compiled.operations, [], notices, judges)
+
+
 def full_path(api: ApiConfig, path: str) -> str:
     """A route's path as clients write it."""
     return api.base_path.rstrip("/") + path
@@ -88,4 +115,4 @@ def _shown(item: InForce) -> PolicyShown:
     entry, scope = item.effective
     level = scope.partition(":")[0]
     source = {"api": "API", "route": "this route"}.get(level, "global")
-    return PolicyShown(entry.title, entry.mode, source, item.phase.name.lower())
+    return PolicyShown(entry.title, entry.kind, entry.mode, source, item.phase.name.lower())

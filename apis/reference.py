@@ -58,7 +58,7 @@ def _section(name: str, model: type[BaseModel], level: int, about: str = "") -> 
     lines = [f"{'#' * level} {name}\n", (about or _first_line(model)) + "\n"]
     if model.model_fields:
         lines += ["| member | default | meaning |", "|---|---|---|"]
-        lines += [_row(key, field) for key, field in model.model_fields.items()]
+        lines += [_row(field.alias or key, field) for key, field in model.model_fields.items()]
         lines.append("")
     return lines
 

@@ -12,13 +12,15 @@ from apis.config import ApiConfig, Document, RouteConfig
 from apis.precedence import Effective, effective_policies
 from apis.routing import UpstreamSpec
 from apis.snapshot import Compiler, compile_table
+from oidc_clients import introspection
+from oidc_clients.config import ProviderConfig
 from oidc_clients.upstream_tokens import NO_CLIENT
 from policies.core.config import Problem
 from policies.core.phase import Phase
 from policies.core.services import (
     NoSessions,
+    OpaqueTokens,
     Services,
-    State,
     TokenProvider,
     UpstreamToken,
     Wanted,
@@ -26,6 +28,7 @@ from policies.core.services import (
 from policies.core.values import Deny, Identity
 from policies.registry import KINDS
 from policies.secrets import Keyring
+from policies.stores.memory import MemoryState
 
 
 class InForce(NamedTuple):
@@ -94,10 +97,28 @@ class _DocumentUpstreamTokens:
 
     def token(self, wanted: Wanted) -> UpstreamToken:
         """See ``policies.core.services.UpstreamTokens``."""
-        client = self._providers[wanted.provider].client
-        if client is None or (client.secret is None and client.key is None):
+        if not _proves_itself(self._providers[wanted.provider]):
             raise ValueError(NO_CLIENT.format(wanted.provider))
         return cast(UpstreamToken, None)
+
+
+class _DocumentIntrospection:
+    """The providers of a document that could be asked about tokens; none is ever asked here."""
+
+    def __init__(self, document: Document) -> None:
+        self._providers = {provider.name: provider for provider in document.providers}
+
+    def provider(self, name: str) -> OpaqueTokens:
+        """See ``policies.core.services.Introspection``."""
+        if not _proves_itself(self._providers[name]):
+            raise ValueError(introspection.NO_CLIENT.format(name))
+        return cast(OpaqueTokens, None)
+
+
+def _proves_itself(provider: ProviderConfig) -> bool:
+    """Whether the gateway has a client there that can prove who it is."""
+    client = provider.client
+    return client is not None and (client.secret is not None or client.key is not None)
 
 
 def broken_routes(document: Document) -> list[Problem]:
@@ -135,7 +156,7 @@ def _phase(item: Effective, services: Services) -> Phase:
 
 
 def _services(document: Document) -> Services:
-    nothing = cast(State, None)
+    nothing = MemoryState()
     tokens = _DocumentTokens(document)
     return Services(
         state=nothing,
@@ -144,6 +165,7 @@ def _services(document: Document) -> Services:
         local=nothing,
         sessions=_DocumentSessions(document),
         upstream_tokens=_DocumentUpstreamTokens(document),
+        introspection=_DocumentIntrospection(document),
     )
 
 

@@ -13,7 +13,10 @@ from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 from policies.core.chain import Chain
+from policies.core.path_templates import Templates
 from policies.core.values import Deny
+
+_Trees = dict[str, Templates["Route"]]  # by base path
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,85 +127,6 @@ class NotMatched(NamedTuple):
     host_known: bool = True
 
 
-class _Node:
-    """One path segment in the tree of one API's templates."""
-
-    __slots__ = ("ends", "literals", "parameter", "rest")
-
-    def __init__(self) -> None:
-        self.literals: dict[str, _Node] = {}
-        self.parameter: _Node | None = None
-        self.rest: _Leaf | None = None
-        self.ends: _Leaf | None = None
-
-
-_Leaf = dict[str, Route]  # method -> route; "" is every method
-
-
-class _Tree:
-    """All templates below one (host, base path)."""
-
-    __slots__ = ("_root",)
-
-    def __init__(self) -> None:
-        self._root = _Node()
-
-    def add(self, route: Route) -> None:
-        node = self._root
-        for segment in route.template.split("/")[1:]:
-            if segment.startswith("{") and segment.endswith("*}"):
-                node.rest = _fill(node.rest, route)
-                return
-            if segment.startswith("{") and segment.endswith("}"):
-                node.parameter = node.parameter or _Node()
-                node = node.parameter
-            else:
-                node = node.literals.setdefault(segment, _Node())
-        node.ends = _fill(node.ends, route)
-
-    def find(self, segments: list[str], method: str, allow: set[str]) -> Route | None:
-        return _walk(self._root, segments, 0, method, allow)
-
-
-def _fill(leaf: _Leaf | None, route: Route) -> _Leaf:
-    leaf = {} if leaf is None else leaf
-    for method in route.methods or ("",):
-        if method in leaf:
-            raise ValueError(f"{route.name}: another route has the same method and path")
-        leaf[method] = route
-    return leaf
-
-
-def _walk(node: _Node, segments: list[str], at: int, method: str, allow: set[str]) -> Route | None:
-    """Depth-first in order of specificity. Its work is bounded by the templates' depth."""
-    if at == len(segments):
-        return _pick(node.ends, method, allow) if node.ends is not None else None
-    segment = segments[at]
-    child = node.literals.get(segment)
-    if child is not None:
-        found = _walk(child, segments, at + 1, method, allow)
-        if found is not None:
-            return found
-    if node.parameter is not None and segment:
-        found = _walk(node.parameter, segments, at + 1, method, allow)
-        if found is not None:
-            return found
-    return _pick(node.rest, method, allow) if node.rest is not None else None
-
-
-def _pick(leaf: _Leaf, method: str, allow: set[str]) -> Route | None:
-    route = leaf.get(method)
-    if route is None and method == "HEAD":
-        route = leaf.get("GET")
-    if route is None:
-        route = leaf.get("")
-    if route is None:
-        allow.update(leaf)
-        if "GET" in leaf:
-            allow.add("HEAD")
-    return route
-
-
 class RoutingTable:
     """Every route of one generation."""
 
@@ -215,9 +139,9 @@ class RoutingTable:
         self.routes: list[Route] = []
         self.preflights = False  # some route answers CORS preflights
         self._served: set[str] = set()
-        self._exact: dict[str, dict[str, _Tree]] = {}
-        self._suffix: list[tuple[str, dict[str, _Tree]]] = []
-        suffixes: dict[str, dict[str, _Tree]] = {}
+        self._exact: dict[str, _Trees] = {}
+        self._suffix: list[tuple[str, _Trees]] = []
+        suffixes: dict[str, _Trees] = {}
         for hosts, route in routes:
             self.routes.append(route)
             self.preflights = self.preflights or route.preflight
@@ -226,7 +150,8 @@ class RoutingTable:
             for host in hosts:
                 group = suffixes if host.startswith("*.") else self._exact
                 trees = group.setdefault(host.removeprefix("*"), {})
-                trees.setdefault(route.base_path.rstrip("/"), _Tree()).add(route)
+                tree = trees.setdefault(route.base_path.rstrip("/"), Templates())
+                _add(tree, route)
         self._any = self._exact.pop("", None)
         self._suffix = sorted(suffixes.items(), key=lambda item: -len(item[0]))
         # The route for (host, method, canonical path); remembered, since callers repeat paths.
@@ -256,7 +181,7 @@ class RoutingTable:
             or any(name.startswith("*.") and host.endswith(name[1:]) for name in served)
         )
 
-    def _candidates(self, host: str) -> Iterable[dict[str, _Tree]]:
+    def _candidates(self, host: str) -> Iterable[_Trees]:
         exact = self._exact.get(host)
         if exact is not None:
             yield exact
@@ -265,3 +190,10 @@ class RoutingTable:
                 yield trees
         if self._any is not None:
             yield self._any
+
+
+def _add(tree: Templates[Route], route: Route) -> None:
+    try:
+        tree.add(route.template, route.methods, route)
+    except KeyError:
+        raise ValueError(f"{route.name}: another route has the same method and path") from None

@@ -1,6 +1,7 @@
 """Counts every committed change of the configuration, so that workers see it.
 
-Whoever saves or deletes a row (the console, a command, a shell) need not think of it. What
+Whoever saves or deletes a row (the console, a command, a shell) need not think of it. Clients
+and their credentials are counted apart from everything else: they do not change the table. What
 changes many rows as one step (``apply_config``) is counted once, by whoever does that.
 """
 
@@ -11,12 +12,19 @@ from typing import Any
 
 from django.apps import apps
 from django.db.models.signals import post_delete, post_save
+from pydantic import ValidationError
 
+from policies import key_life
+from policies.entries import PolicyEntry
 from policies.models import Generation
 
 # Keys of providers are not configuration: they change by themselves, and have a generation.
 _NOT_CONFIGURATION = frozenset({"ProviderKey"})
-_OWN_GENERATION = {"Revocation": Generation.REVOCATIONS}
+_CREDENTIALS = ("Client", "ApiKey", "SigningKey", "ClientCertificate")
+_GENERATIONS = {
+    **dict.fromkeys(_CREDENTIALS, Generation.CREDENTIALS),
+    "Revocation": Generation.REVOCATIONS,
+}
 _one_step: ContextVar[bool] = ContextVar("one_step", default=False)
 
 
@@ -39,7 +47,22 @@ def connect() -> None:
                 post_save.connect(_changed, sender=model, dispatch_uid=uid)
                 post_delete.connect(_changed, sender=model, dispatch_uid=uid)
 
+    policies = apps.get_model("apis", "AttachedPolicy")
+    post_save.connect(_signs, sender=policies, dispatch_uid="signing key of a policy")
+
+
+def _signs(instance: Any, raw: bool = False, **kwargs: Any) -> None:
+    """A policy that signs has a key to sign with from its first moment on."""
+    if raw or instance.mode == "off":
+        return
+    try:
+        entry = PolicyEntry.of(instance.kind, instance.config)
+    except ValidationError:
+        return  # what is no policy signs nothing
+    if entry.config.signs:
+        key_life.ensure()
+
 
 def _changed(sender: type, raw: bool = False, **kwargs: Any) -> None:
     if not raw and not _one_step.get():  # raw: a fixture is loaded, models may be incomplete
-        Generation.bump(_OWN_GENERATION.get(sender.__name__, Generation.CONFIGURATION))
+        Generation.bump(_GENERATIONS.get(sender.__name__, Generation.CONFIGURATION))

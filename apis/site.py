@@ -3,22 +3,26 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.urls import path, reverse
 
 from accounts.site import SignInSite
+from apis.counters_page import counters_page
 from apis.health import judgement, refusing
 from apis.models import Api, AttachedPolicy, Route
 from apis.places import Located, locate
 from oidc_clients.models import Client, Provider
 from policies.admin import Judgement
 from policies.core.config import Problem
+from policies.core.limit import Limit
 from policies.models import Generation
+from policies.registry import KINDS
 
 _ORDER = {
     "apis": ("Api", "Route", "AttachedPolicy", "Upstream"),
     "oidc_clients": ("Provider", "Client", "Revocation"),
+    "policies": ("GatewayKey",),
 }
 
 
@@ -70,6 +74,14 @@ class ConsoleSite(SignInSite):
         }
         return super().index(request, context)
 
+    def get_urls(self) -> list[Any]:
+        page = self.admin_view(self.counters)
+        return [path("counters/", page, name="counters"), *super().get_urls()]
+
+    def counters(self, request: HttpRequest) -> HttpResponse:
+        """See ``apis.counters_page``."""
+        return counters_page(request, self.each_context(request))
+
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         """The models in the order in which one meets them, accounts at the end."""
         found = super().get_app_list(request, app_label)
@@ -99,6 +111,9 @@ def _tiles(broken: int) -> Iterator[Tile]:
         "is-bad" if broken else "is-good",
     )
     yield Tile(generation, "configuration generation")
+    limiting = [name for name, kind in KINDS.items() if issubclass(kind, Limit)]
+    count = AttachedPolicy.objects.filter(kind__in=limiting).count()
+    yield Tile(count, "limits: see their counters", reverse("admin:counters"))
 
 
 def _first_steps() -> Iterator[Step]:

@@ -16,13 +16,12 @@ from policies.core.browser import GATEWAY_COOKIES
 from policies.core.chain import Attached, OnReport, compile_chain
 from policies.core.config import Problem
 from policies.core.policy import IdentityPolicy, Policy
-from policies.core.services import Services
+from policies.core.services import ServedApi, Services
 from policies.core.upstream_token import AUTHORIZATION
 from policies.core.values import Deny
 from policies.entries import PolicyEntry
-from policies.references import Opener
+from policies.references import Opener, SecretUnreadable
 from policies.registry import KINDS
-from policies.secrets import SecretUnreadable
 from policies.urls import web_address
 
 _REFUSAL = Deny("misconfigured", "This route is misconfigured; its operator has been told why.")
@@ -70,19 +69,37 @@ class _Build:
     document: Document
     compiler: Compiler
     problems: list[Problem] = field(default_factory=list)
-    _made: dict[tuple[str, int], Policy] = field(default_factory=dict)
+    _made: dict[tuple[str, str, int], Policy | Exception] = field(default_factory=dict)
 
-    def policy(self, entry: PolicyEntry, scope: str) -> Policy:
-        """The one instance of a policy attached at ``scope``, shared by the routes below it.
+    def policy(self, entry: PolicyEntry, scope: str, api: ApiConfig) -> Policy:
+        """The one instance of a policy attached at ``scope``, shared by the routes below it, or
+        by those of ``api`` if its kind is made for each API.
 
-        Raises what its constructor raises.
+        Raises what its constructor raises, which is not tried again for the next route.
         """
-        key = (scope, id(entry))
-        policy = self._made.get(key)
-        if policy is None:
-            services = replace(self.compiler.services, scope=scope, name=entry.name)
-            policy = self._made[key] = KINDS[entry.kind](entry.config, services)
-        return policy
+        key = (scope, api.name if KINDS[entry.kind].of_api else "", id(entry))
+        if key not in self._made:
+            try:
+                self._made[key] = self._make(entry, scope, api)
+            except _BROKEN as error:
+                self._made[key] = error
+        made = self._made[key]
+        if isinstance(made, Exception):
+            raise made
+        return made
+
+    def _make(self, entry: PolicyEntry, scope: str, api: ApiConfig) -> Policy:
+        kind = KINDS[entry.kind]
+        services = replace(self.compiler.services, scope=scope, name=entry.name)
+        if kind.of_api:
+            services = replace(services, api=_served(api))
+        return kind(entry.config, services)
+
+
+def _served(config: ApiConfig) -> ServedApi:
+    """What a policy may know of the API that it is made for."""
+    document = config.openapi.text if config.openapi is not None else None
+    return ServedApi(config.name, config.base_path, document)
 
 
 @dataclass(slots=True)
@@ -120,7 +137,7 @@ class _CompiledApi:
             if entry.mode == "off":
                 continue
             try:
-                policy = self._build.policy(entry, scope)
+                policy = self._build.policy(entry, scope, self._config)
             except _BROKEN as error:
                 problems.append(f"{entry.title}: {_reason(error)}")
             else:
@@ -173,6 +190,8 @@ class _CompiledApi:
         if not problem:
             try:
                 chain = compile_chain(draft.attached, self._build.compiler.on_report)
+                if chain.seals and draft.config.websocket:
+                    raise ValueError("what flows through a WebSocket cannot be signed")
                 return replace(
                     route,
                     chain=chain,

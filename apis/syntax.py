@@ -11,8 +11,9 @@ from policies.urls import is_name_or_ipv4, web_address
 
 _IPV6 = re.compile(r"\[[0-9a-f:.]{2,45}\]\Z")
 _METHOD = re.compile(r"[A-Z][A-Z0-9!#$%&'*+.^_`|~-]{0,31}\Z")
-_PARAMETER = re.compile(r"\{[A-Za-z_][A-Za-z0-9_.-]{0,62}\}\Z")
+_PARAMETER = re.compile(r"\{;?[A-Za-z_][A-Za-z0-9_.-]{0,62}\}\Z")
 _REST = re.compile(r"\{[A-Za-z_][A-Za-z0-9_.-]{0,62}\*\}\Z")
+_PARAMETER_NAME = re.compile(r"[^{;*}]")
 _NEVER_ROUTED = frozenset({"CONNECT", "TRACE"})
 
 MAX_PATH = 500
@@ -66,7 +67,7 @@ def base_path(text: str) -> str:
 
 
 def path_template(text: str) -> str:
-    """A path whose segments are literal, ``{name}``, or at the end ``{rest*}``."""
+    """A path whose segments are literal, ``{name}``, ``{;name}``, or at the end ``{rest*}``."""
     segments = text.split("/")[1:]
     if len(text) > MAX_PATH:
         raise ValueError(f"a path has at most {MAX_PATH} characters")
@@ -79,7 +80,7 @@ def path_template(text: str) -> str:
                 raise ValueError("a parameter is a whole segment: /items/{id}, /files/{path*}")
             if at != len(segments) - 1:
                 raise ValueError("a parameter for all following segments stands at the end")
-    plain = [name.strip("{*}") for name in names]
+    plain = [name.strip("{;*}") for name in names]
     if len(set(plain)) != len(plain):
         raise ValueError("a parameter name stands twice in the path")
     _canonical("/".join("x" if segment in names else segment for segment in text.split("/")))
@@ -89,7 +90,7 @@ def path_template(text: str) -> str:
 def template_shape(text: str) -> str:
     """The template without its names: two templates of one shape match the same paths."""
     segments = (
-        ("{*}" if segment.endswith("*}") else "{}") if segment.startswith("{") else segment
+        _PARAMETER_NAME.sub("", segment) if segment.startswith("{") else segment
         for segment in text.split("/")
     )
     return "/".join(segments)

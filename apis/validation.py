@@ -6,7 +6,8 @@ own ``Config``), which judge each value alone. Admin, configuration file and RES
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Hashable, Iterable, Iterator
+from typing import TypeVar
 
 from apis.config import ApiConfig, Document, RouteConfig
 from apis.precedence import Effective, effective_policies, route_name, whole_api
@@ -15,7 +16,9 @@ from oidc_clients.config import ProviderConfig
 from policies.core.addresses import Networks, refusal
 from policies.core.config import Problem, location
 from policies.entries import PolicyEntry
+from policies.kinds.openapi import OpenApiConfig
 from policies.kinds.session import SessionConfig
+from policies.openapi.compiled import document_problems
 from policies.urls import web_address
 
 NO_IDENTITY = (
@@ -26,6 +29,7 @@ SHADOWING = ("/-", "/auth")  # whatever is registered, these are the gateway's
 OWN_PATHS = (*SHADOWING, "/.well-known")
 
 Place = tuple[int | str, ...]
+Key = TypeVar("Key", bound=Hashable)
 _Found = Iterator[tuple[Place, str]]
 
 
@@ -49,6 +53,7 @@ def problems(
         *_collisions(document),
         *_websockets(document),
         *_repeated_policies(document),
+        *_openapi_documents(document, whole=left_out is None),
         *_references(document, left_out or ()),
     ]
     if left_out is None:
@@ -65,9 +70,15 @@ def policy_lists(document: Document) -> Iterator[tuple[Place, tuple[PolicyEntry,
             yield ("apis", at, "routes", number, "policies"), route.policies
 
 
-def _repeats(names: Iterable[str]) -> Iterator[tuple[int, str]]:
+def signs(document: Document) -> bool:
+    """Whether anything in a document uses the gateway's own signing keys."""
+    entries = (entry for _, entries in policy_lists(document) for entry in entries)
+    return any(entry.mode != "off" and entry.config.signs for entry in entries)
+
+
+def _repeats(names: Iterable[Key]) -> Iterator[tuple[int, Key]]:
     """Index and name of everything that was there before."""
-    seen: Counter[str] = Counter()
+    seen: Counter[Key] = Counter()
     for at, name in enumerate(names):
         if seen[name]:
             yield at, name
@@ -89,6 +100,19 @@ def _names(document: Document) -> _Found:
     for position, name in _repeats(key_id for _, _, key_id in signing):
         at, number, _ = signing[position]
         yield ("clients", at, "signing_keys", number, "id"), f"the key id {name} is used twice"
+    yield from _certificates(document)
+
+
+def _certificates(document: Document) -> _Found:
+    """A certificate names one client."""
+    known = [
+        (at, number, certificate)
+        for at, client in enumerate(document.clients)
+        for number, certificate in enumerate(client.certificates)
+    ]
+    for position, _ in _repeats(certificate.known_by for _, _, certificate in known):
+        at, number, _ = known[position]
+        yield ("clients", at, "certificates", number), "the same certificate is named twice"
 
 
 def _addresses(document: Document, allowed: Networks) -> _Found:
@@ -237,6 +261,26 @@ def _audiences(place: Place, entry: PolicyEntry, providers: dict[str, ProviderCo
                 "none of these providers has this audience, and a policy can only narrow theirs: "
                 "add it to the provider or leave it out",
             )
+
+
+def _openapi_documents(document: Document, *, whole: bool) -> _Found:
+    """The policy ``openapi`` needs a document, and one that can be compiled."""
+    for at, api in enumerate(document.apis):
+        judging = {
+            (entry.config.unknown_body == "refuse", entry.config.responses != "off")
+            for route, _ in _routes(api)
+            for entry, _ in effective_policies(document.policies, api, route)
+            if isinstance(entry.config, OpenApiConfig) and entry.mode != "off"
+        }
+        if not judging:
+            continue
+        if api.openapi is None:
+            if whole:
+                yield ("apis", at, "openapi"), "the policy openapi needs the API's document: add it"
+            continue
+        for closed, answers in sorted(judging):
+            for found in document_problems(api.openapi.text, closed=closed, answers=answers):
+                yield ("apis", at, "openapi"), f"in the OpenAPI document: {found}"
 
 
 def _identities(document: Document) -> _Found:

@@ -27,7 +27,9 @@ SCHEDULE: dict[str, float] = {  # task -> seconds between two runs
     "accounts.tasks.purge_sessions": 3600.0,
     "oidc_clients.tasks.rotate_jwks": 300.0,
     "oidc_clients.tasks.purge_revocations": 3600.0,
+    "policies.tasks.purge_quotas": 3600.0,
     "policies.tasks.purge_state": 600.0,
+    "policies.tasks.rotate_signing_keys": 600.0,
 }
 THREADS = 2
 

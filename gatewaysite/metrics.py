@@ -49,6 +49,7 @@ class Sum:
     def __init__(self, snapshots: Iterable[dict[str, Any]]) -> None:
         self.calls: Counter[tuple[str, int, str]] = Counter()
         self.reported: Counter[tuple[str, str, str]] = Counter()
+        self.outages: Counter[tuple[str, str]] = Counter()
         self.durations: dict[str, list[int]] = {}
         self.seconds: Counter[str] = Counter()
         self.lost = 0
@@ -60,6 +61,8 @@ class Sum:
             self.calls[tuple(key)] += count
         for *key, count in snapshot["reported"]:
             self.reported[tuple(key)] += count
+        for *key, count in snapshot["outages"]:
+            self.outages[tuple(key)] += count
         for route, buckets, seconds in snapshot["durations"]:
             so_far = self.durations.setdefault(route, [0] * len(buckets))
             self.durations[route] = [a + b for a, b in zip(so_far, buckets, strict=True)]
@@ -89,6 +92,11 @@ def _lines(total: Sum) -> Iterator[str]:
     for (route, policy, code), count in sorted(total.reported.items()):
         labels = _labels(route=route, policy=policy, code=code)
         yield f"gatehouse_reported_total{labels} {count}"
+    yield "# HELP gatehouse_limit_outages_total Limits decided by on_failure, without shared state."
+    yield "# TYPE gatehouse_limit_outages_total counter"
+    for (policy, on_failure), count in sorted(total.outages.items()):
+        labels = _labels(policy=policy, on_failure=on_failure)
+        yield f"gatehouse_limit_outages_total{labels} {count}"
     yield "# HELP gatehouse_request_seconds Time from a request's head to the end of its answer."
     yield "# TYPE gatehouse_request_seconds histogram"
     for route, buckets in sorted(total.durations.items()):

@@ -23,11 +23,11 @@ from django.db import connections  # noqa: E402
 from apis.gateway.handle import Gateway  # noqa: E402
 from gatewaysite.environment import Environment  # noqa: E402
 from gatewaysite.following import Follower  # noqa: E402
-from gatewaysite.lastgood import LastGood  # noqa: E402
 from gatewaysite.lifeline import end_with_parent  # noqa: E402
 from gatewaysite.metrics import publish  # noqa: E402
 from gatewaysite.wiring import World  # noqa: E402
-from policies.stores.open import open_state  # noqa: E402
+from policies.ledger import QuotaLedger  # noqa: E402
+from policies.stores.open import open_backend, open_state  # noqa: E402
 
 logger = logging.getLogger(__name__)
 
@@ -94,5 +94,6 @@ def assemble() -> Application:
     # One thread asks the database: a pool would add threads that reconnect on their own.
     connections.settings["default"]["OPTIONS"].pop("pool", None)
     environment: Environment = settings.ENVIRONMENT
-    world = World(environment, open_state(environment.state))
-    return Application(world, Follower(world, LastGood(environment.data_dir / "last-good.json")))
+    ledger = QuotaLedger(open_backend(environment.state))
+    world = World(environment, open_state(environment.state), ledger=ledger)
+    return Application(world, Follower(world, environment.data_dir, ledger.keep))

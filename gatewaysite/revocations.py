@@ -4,49 +4,39 @@ A database that cannot be asked leaves in force what there is; a worker that sta
 takes what was last known on this machine.
 """
 
-import logging
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
-from pydantic import TypeAdapter
-
-from gatewaysite.lastgood import Kept
-from oidc_clients.revocation import Entry, RevocationBook
+from gatewaysite.lastgood import LastRevocations
+from oidc_clients.revocation import RevocationBook
 from oidc_clients.revoking import stored_book
-from oidc_clients.tokens import ProviderTokens
 
-logger = logging.getLogger(__name__)
-
-_ENTRIES: TypeAdapter[list[Entry]] = TypeAdapter(list[Entry])
+Install = Callable[[Callable[[], None]], None]
 
 
 class FollowedRevocations:
-    """Keeps one worker's tokens at the newest revocations."""
+    """Keeps one worker at the newest revocations."""
 
-    def __init__(self, tokens: ProviderTokens, folder: Path) -> None:
-        """``folder`` keeps what was last known."""
-        self._tokens = tokens
-        self._kept = Kept(folder / "last-revocations.json")
+    def __init__(self, put: Callable[[RevocationBook], None], last_known: LastRevocations) -> None:
+        """``put`` puts a book in force, in the event loop."""
+        self._put = put
+        self._last_known = last_known
         self._in_force: int | None = None
 
-    def follow(self, generation: int, install: Callable[[Callable[[], None]], None]) -> None:
+    def follow(self, generation: int, install: Install) -> None:
         """Put the newest in force, if they are others. Raises ``DatabaseError``."""
         if generation == self._in_force:
             return
         book = stored_book()  # of this generation, or of one that the next look will see
-        install(partial(self._tokens.revoke, book))
+        install(partial(self._put, book))
         self._in_force = generation
-        self._kept.write(_ENTRIES.dump_json(list(book.entries)))
+        self._last_known.save(book)
 
-    def use_last_known(self, install: Callable[[Callable[[], None]], None]) -> bool:
+    def use_last_known(self, install: Install) -> bool:
         """Put in force what was last known here; False when nothing is."""
         if self._in_force is not None:
             return True
-        try:
-            entries = _ENTRIES.validate_json(self._kept.path.read_bytes())
-        except (OSError, ValueError) as error:
-            logger.error("the revocations kept in %s cannot be used: %s", self._kept.path, error)
-            return False
-        install(partial(self._tokens.revoke, RevocationBook(entries)))
-        return True
+        book = self._last_known.load()
+        if book is not None:
+            install(partial(self._put, book))
+        return book is not None

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_network
 from typing import Any
 
+from django.conf import settings
+
 from apis.config import Document
 from apis.gateway.balance import Upstreams
 from apis.gateway.limits import Limits
@@ -23,20 +25,27 @@ from gatewaysite.environment import Environment
 from oidc_clients.browser.grants import Grants, SignIn
 from oidc_clients.browser.sessions import BrowserSessions
 from oidc_clients.browser.store import SessionStore
+from oidc_clients.client_book import ClientBook, LiveClients
+from oidc_clients.credentials import Peppers
+from oidc_clients.dpop import DpopProofs
 from oidc_clients.endpoints import MetadataCache
+from oidc_clients.introspection import Introspector, NextIntrospection
 from oidc_clients.keystore import KeyStore
 from oidc_clients.oauth import Endpoints
 from oidc_clients.provider import ProviderSpec
+from oidc_clients.revocation import RevocationBook
 from oidc_clients.specs import own_client, provider_spec
 from oidc_clients.stored_keys import stored_sets
 from oidc_clients.tokens import ProviderTokens
 from oidc_clients.upstream_tokens import TokenStore, WantedTokens
 from policies.core.chain import Attached, Reported, compile_chain
 from policies.core.config import PolicyConfig, Problem, location
-from policies.core.services import Services, State
+from policies.core.services import Ledger, NoLedger, Services, State
 from policies.core.values import Call
+from policies.gateway_keys import GatewaySigner
 from policies.kinds.public import Public
-from policies.secrets import Keyring, SecretUnreadable
+from policies.references import SecretUnreadable
+from policies.secrets import Keyring
 from policies.stores.memory import MemoryState
 
 logger = logging.getLogger(__name__)
@@ -53,6 +62,8 @@ class Built:
     problems: tuple[Problem, ...]
     wanted: frozenset[str] = frozenset()
     """Names of the tokens for upstreams that it wants."""
+    asked: frozenset[str] = frozenset()
+    """Names of the providers that it asks about tokens, with all that is said of them."""
     sign_ins: tuple[SignIn, ...] = ()
 
 
@@ -95,8 +106,14 @@ class NextSessions:
 class World:
     """Everything that outlives a generation: state, tokens, upstreams, log, the live table."""
 
-    def __init__(self, environment: Environment, state: State, log: str = "") -> None:
-        """``log`` overrides where the access log is written."""
+    def __init__(
+        self,
+        environment: Environment,
+        state: State,
+        log: str = "",
+        ledger: Ledger = NoLedger(),  # noqa: B008 (it has no state)
+    ) -> None:
+        """``log`` overrides where the access log is written; ``ledger`` is what quotas use."""
         self.environment = environment
         self.live = Live()
         self.observer = Observer(
@@ -105,17 +122,34 @@ class World:
         self.upstreams = Upstreams()
         self.keystore = KeyStore(state, time.time)
         self.tokens = ProviderTokens(self.keystore)
+        self.clients = LiveClients()
         metadata, keyring = MetadataCache(), Keyring.from_settings()
-        self.token_store = TokenStore(state, time.time, Endpoints(metadata), keyring)
+        endpoints = Endpoints(metadata)
+        self.token_store = TokenStore(state, time.time, endpoints, keyring)
         store = SessionStore(state, keyring, time.time)
         self.sessions = BrowserSessions(store, Grants(metadata), time.time)
-        self._services = Services(state, self.tokens, time.time, MemoryState())
+        self.introspector = Introspector(endpoints, time.time)
+        proofs = DpopProofs(derived_key("dpop nonces"))
+        self.signer = GatewaySigner(environment.public_url or pseudonym(environment))
+        self._services = Services(
+            state,
+            self.tokens,
+            time.time,
+            MemoryState(),
+            clients=self.clients,
+            signer=self.signer,
+            proofs=proofs,
+            ledger=ledger,
+            on_outage=self.observer.metrics.count_outage,
+        )
 
     def build(self, document: Document, generation: int) -> Built:
         """A generation, beside the one in force. Raises ``ValueError`` if there can be none."""
         opener = Keyring.from_settings()
         tokens, problems = NextTokens(self.tokens), []
-        wanted, sessions = WantedTokens(self.token_store), NextSessions(self.sessions)
+        wanted = WantedTokens(self.token_store)
+        introspection = NextIntrospection(self.introspector)
+        sessions = NextSessions(self.sessions)
         specs = []
         for number, config in enumerate(document.providers):
             try:
@@ -129,13 +163,21 @@ class World:
             try:
                 client = own_client(config, opener)
                 wanted.add(spec, client)
+                introspection.add(spec, client)
                 if client is not None:
                     sessions.sign_ins[spec.name] = SignIn.of(config, client, spec.reach)
             except (ValueError, SecretUnreadable) as error:
                 wanted.refuse(spec.name, str(error))
+                introspection.refuse(spec.name, str(error))
                 path = location(("providers", number, "client"))
                 problems.append(Problem(path=path, message=str(error)))
-        services = replace(self._services, tokens=tokens, upstream_tokens=wanted, sessions=sessions)
+        services = replace(
+            self._services,
+            tokens=tokens,
+            upstream_tokens=wanted,
+            introspection=introspection,
+            sessions=sessions,
+        )
         compiler = Compiler(
             services=services,
             carrier=self.upstreams.carrier,
@@ -150,6 +192,7 @@ class World:
             tuple(specs),
             (*problems, *found),
             frozenset(wanted.names),
+            frozenset(introspection.names),
             tuple(sessions.sign_ins.values()),
         )
 
@@ -159,8 +202,18 @@ class World:
         self.sessions.replace(built.sign_ins)
         self.live.swap(built.table)
         self.token_store.retain(built.wanted)
+        self.introspector.retain(built.asked)
         carriers = (route.carrier for route in built.table.routes)
         self.upstreams.retain({carrier.spec for carrier in carriers if carrier is not None})
+
+    def revoke(self, book: RevocationBook) -> None:
+        """Put what was taken back in force; to be done in the event loop."""
+        self.tokens.revoke(book)
+        self.introspector.revoke(book)
+
+    def build_clients(self, document: Document) -> ClientBook:
+        """The document's clients with their credentials, beside those in force."""
+        return ClientBook(document.clients, Peppers(settings.SECRET_KEYS), Keyring.from_settings())
 
     def install_keys(self) -> None:
         """Take up the key sets that the rotation stored. Asks the database."""
@@ -192,6 +245,7 @@ class World:
             ),
             "trusted_proxies": [ip_network(text) for text in environment.trusted_proxies],
             "name": pseudonym(environment),
+            "jwks": lambda: self.signer.jwks,
         }
 
     def _on_report(self, name: str, call: Call, would: Reported) -> None:
@@ -211,6 +265,12 @@ class World:
             strip_base_path=False,
             internal=True,
         )
+
+
+def derived_key(purpose: str) -> bytes:
+    """A key for one purpose, the same in every process of this installation."""
+    text = f"gatehouse {purpose}\0{settings.SECRET_KEYS[0]}"
+    return hashlib.sha256(text.encode()).digest()
 
 
 def pseudonym(environment: Environment) -> str:

@@ -1,5 +1,6 @@
 """Console pages of who may ask: providers with their keys, clients with theirs."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -8,34 +9,47 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Count, Q, QuerySet
+from django.forms import Form
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from oidc_clients import revocation_admin  # noqa: F401 - registers its page
 from oidc_clients.browser.admin import SessionsPage
-from oidc_clients.config import ApiKeyConfig
-from oidc_clients.credentials import Peppers, make_api_key, shown_prefix
 from oidc_clients.examine import examine
 from oidc_clients.finding import Finding, fault
 from oidc_clients.forms import (
+    CertificateForm,
     CheckForm,
     ClientForm,
     IssueKeyForm,
     ProviderClientForm,
     ProviderForm,
+    RotateKeyForm,
     SigningKeyForm,
 )
-from oidc_clients.models import ApiKey, Client, Provider, ProviderClient, ProviderKey, SigningKey
+from oidc_clients.issuing import issue
+from oidc_clients.issuing import rotate as rotate_key
+from oidc_clients.models import (
+    ApiKey,
+    Client,
+    ClientCertificate,
+    Provider,
+    ProviderClient,
+    ProviderKey,
+    SigningKey,
+)
 from oidc_clients.rows import client_of, spec_of
 from oidc_clients.tasks import rotate
 from policies.admin import ConfigurationAdmin, ReadOnlyInline
 from policies.fields import WRITE_ONLY
-from policies.secrets import SecretUnreadable
+from policies.references import SecretUnreadable
 
 PASSWORD_GRANT = (
     "The password grant is on: people type their password into the application that calls the "
@@ -197,11 +211,18 @@ class SigningKeyInline(admin.StackedInline):  # type: ignore[type-arg]
     extra = 0
 
 
+class CertificateInline(admin.TabularInline):  # type: ignore[type-arg]
+    model = ClientCertificate
+    form = CertificateForm
+    fields = ("sha256", "san", "issuer")
+    extra = 0
+
+
 class ApiKeyInline(ReadOnlyInline):
     """Keys are issued, never edited; deleting one revokes it."""
 
     model = ApiKey
-    fields = ("name", "begins", "allowed", "expires", "created")
+    fields = ("name", "begins", "allowed", "validity", "used", "created", "rotation")
     readonly_fields = fields
     can_delete = True
     verbose_name = "API key"
@@ -209,17 +230,37 @@ class ApiKeyInline(ReadOnlyInline):
 
     @admin.display(description="begins with")
     def begins(self, key: ApiKey) -> str:
-        return format_html("<code>{}…</code>", key.prefix)
+        return format_html("<code>{}…</code>", key.prefix) if key.prefix else "not shown"
 
     @admin.display(description="scopes")
     def allowed(self, key: ApiKey) -> str:
         return " ".join(key.scopes) or "none"
 
+    @admin.display(description="expires")
+    def validity(self, key: ApiKey) -> str:
+        if key.expires is None:
+            return "never"
+        when = date_format(timezone.localtime(key.expires), "DATETIME_FORMAT")
+        if key.expires <= timezone.now():
+            return format_html('<span class="tag bad">expired</span> {}', when)
+        return when
+
+    @admin.display(description="last used")
+    def used(self, key: ApiKey) -> str:
+        if key.last_used is None:
+            return "never"
+        return date_format(timezone.localtime(key.last_used), "DATETIME_FORMAT")
+
+    @admin.display(description="")
+    def rotation(self, key: ApiKey) -> str:
+        url = reverse("admin:oidc_clients_client_rotate_key", args=[key.client_id, key.pk])
+        return format_html('<a href="{}">Rotate</a>', url)
+
 
 @admin.register(Client)
 class ClientAdmin(ConfigurationAdmin):
     form = ClientForm
-    inlines = (ApiKeyInline, SigningKeyInline)
+    inlines = (ApiKeyInline, CertificateInline, SigningKeyInline)
     fields = ("name", "enabled")
     list_display = ("name", "enabled", "keys_held")
     list_filter = ("enabled",)
@@ -229,49 +270,70 @@ class ClientAdmin(ConfigurationAdmin):
         held = {
             "api": Count("api_keys", distinct=True),
             "sign": Count("signing_keys", distinct=True),
+            "tls": Count("certificates", distinct=True),
         }
         rows: QuerySet[Client] = super().get_queryset(request)
         return rows.annotate(**held)
 
-    @admin.display(description="API keys, signing keys")
+    @admin.display(description="API keys, signing keys, certificates")
     def keys_held(self, client: Any) -> str:
-        return f"{client.api}, {client.sign}"
+        return f"{client.api}, {client.sign}, {client.tls}"
 
     def get_urls(self) -> list[URLPattern]:
         issue = never_cache(self.admin_site.admin_view(self.issue_key_view))
-        name = "oidc_clients_client_issue_key"
-        return [path("<uuid:pk>/issue-key/", issue, name=name), *super().get_urls()]
+        rotate = never_cache(self.admin_site.admin_view(self.rotate_key_view))
+        name = "oidc_clients_client"
+        return [
+            path("<uuid:pk>/issue-key/", issue, name=f"{name}_issue_key"),
+            path("<uuid:pk>/rotate-key/<uuid:key>/", rotate, name=f"{name}_rotate_key"),
+            *super().get_urls(),
+        ]
 
     def issue_key_view(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         """Make an API key and show it, this once: only its digest is kept."""
+        client = self._keyholder(request, pk)
+        form = IssueKeyForm(client, request.POST or None)
+        key = ""
+        if form.is_valid() and form.config is not None:
+            config = form.config
+            with transaction.atomic():
+                key = issue(client, config.name, config.scopes, config.expires)
+                self.log_change(request, client, f"Issued API key {config.name}.")
+        return self._key_page(request, client, form, key, "Issue", f"an API key to {client}")
+
+    def rotate_key_view(self, request: HttpRequest, pk: UUID, key: UUID) -> HttpResponse:
+        """Make the key that takes the place of another one, and show it, this once."""
+        client = self._keyholder(request, pk)
+        former = get_object_or_404(ApiKey, pk=key, client=client)
+        form = RotateKeyForm(request.POST or None)
+        made = ""
+        if form.is_valid():
+            with transaction.atomic():
+                made = rotate_key(former, timedelta(hours=form.cleaned_data["overlap"]))
+                self.log_change(request, client, f"Rotated API key {former.name}.")
+        what = f"the API key {former.name} of {client}"
+        return self._key_page(request, client, form, made, "Rotate", what)
+
+    def _keyholder(self, request: HttpRequest, pk: UUID) -> Client:
+        """The client, for somebody who may give it keys. Raises ``PermissionDenied``."""
         client = get_object_or_404(Client, pk=pk)
         if not (
             self.has_change_permission(request, client)
             and request.user.has_perm("oidc_clients.add_apikey")
         ):
             raise PermissionDenied
-        key = make_api_key()
-        form = IssueKeyForm(client, key, request.POST or None)
+        return client
+
+    def _key_page(
+        self, request: HttpRequest, client: Client, form: Form, key: str, verb: str, what: str
+    ) -> HttpResponse:
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "client": client,
             "form": form,
-            "title": f"Issue an API key to {client}",
+            "key": key,
+            "verb": verb,
+            "title": f"The new API key of {client}" if key else f"{verb} {what}",
         }
-        if form.is_valid() and form.config is not None:
-            self._issue(request, client, key, form.config)
-            context |= {"key": key, "title": f"The new API key of {client}"}
         return TemplateResponse(request, "console/issue_key.html", context)
-
-    @transaction.atomic
-    def _issue(self, request: HttpRequest, client: Client, key: str, config: ApiKeyConfig) -> None:
-        ApiKey.objects.create(
-            client=client,
-            name=config.name,
-            prefix=shown_prefix(key),
-            digest=Peppers(settings.SECRET_KEYS).digest(key),
-            scopes=list(config.scopes),
-            expires=config.expires,
-        )
-        self.log_change(request, client, f"Issued API key {config.name}.")

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from oidc_clients.jose import signed
-from oidc_clients.jwks import MIN_RSA_BITS
+from policies import rsa
 
 LIFETIME = 60
 """Seconds for which an assertion is good."""
@@ -51,7 +51,7 @@ class AssertionKey:
         algorithms = _algorithms(private)
         if not algorithms:
             raise ValueError(
-                f"use an RSA key of at least {MIN_RSA_BITS} bits, an EC key on P-256, P-384 or "
+                f"use an RSA key of at least {rsa.MIN_BITS} bits, an EC key on P-256, P-384 or "
                 "P-521, or an Ed25519 key"
             )
         public = private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
@@ -89,7 +89,7 @@ def _algorithms(private: object) -> tuple[str, ...]:
     """What a key signs with, the usual algorithm first; nothing for one that is not taken."""
     if isinstance(private, Ed25519PrivateKey):
         return ("EdDSA",)
-    if isinstance(private, RSAPrivateKey) and private.key_size >= MIN_RSA_BITS:
+    if isinstance(private, RSAPrivateKey) and private.key_size >= rsa.MIN_BITS:
         return ("RS256", "PS256")
     if isinstance(private, EllipticCurvePrivateKey) and private.curve.name in _CURVES:
         return (_CURVES[private.curve.name],)

@@ -31,7 +31,7 @@ _NO_SUBJECT = Deny("token_malformed", "The token names no subject.")
 
 # An ID token (OpenID Connect Core 2, 3.3.2.11) and a logout token (Back-Channel Logout 2.4)
 # of the same provider verify with the same keys, whatever typ they carry.
-_NOT_FOR_ACCESS = frozenset({"nonce", "at_hash", "c_hash", "events"})
+NOT_FOR_ACCESS = frozenset({"nonce", "at_hash", "c_hash", "events"})
 _MAX_TIME = 2**53
 
 
@@ -46,13 +46,16 @@ class Accepted(NamedTuple):
 def type_refusal(spec: ProviderSpec, token: Compact, claims: Mapping[str, Any]) -> Deny | None:
     """Whether this is an access token at all."""
     typ = "" if token.typ is None else media_type(token.typ)
-    if typ not in spec.token_types or not _NOT_FOR_ACCESS.isdisjoint(claims):
+    if typ not in spec.token_types or not NOT_FOR_ACCESS.isdisjoint(claims):
         return TYPE
     return None
 
 
-def accept(spec: ProviderSpec, claims: dict[str, Any], now: float) -> Accepted | Deny:
-    """What verified claims prove at ``now`` (seconds since the epoch)."""
+def accept(
+    spec: ProviderSpec, claims: dict[str, Any], now: float, kind: str = "jwt"
+) -> Accepted | Deny:
+    """What verified claims prove at ``now`` (seconds since the epoch). ``kind`` of credential:
+    see ``Identity``."""
     if not is_time(claims.get("exp")):
         return _NO_EXPIRY
     begins = 0.0
@@ -74,7 +77,7 @@ def accept(spec: ProviderSpec, claims: dict[str, Any], now: float) -> Accepted |
     if not subject:
         return _NO_SUBJECT
     identity = Identity(
-        kind="jwt",
+        kind=kind,
         subject=subject,
         issuer=spec.issuer,
         provider=spec.name,

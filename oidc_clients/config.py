@@ -9,15 +9,15 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, time
 from typing import Annotated, Any, Literal, Self
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, model_validator
 
+from oidc_clients import certificates
 from oidc_clients.assertion import AssertionKey
 from oidc_clients.jose import is_key
 from oidc_clients.jwks import ALGORITHMS, SECRET_BYTES, KeySet
 from policies.core.config import Name, Options, invalid
+from policies.http.algorithms import Algorithm as SignatureAlgorithm
+from policies.http.algorithms import load_public_key
 from policies.references import FileText, SecretText
 from policies.urls import web_address
 
@@ -107,17 +107,6 @@ def _weak(
         yield place, "this is a public key or certificate, which everybody has: give a secret"
     elif len(text.encode()) < least:
         yield place, f"these algorithms need a secret of at least {least} bytes"
-
-
-def ed25519_key(pem: str) -> Ed25519PublicKey:
-    """The key of a PEM text. Raises ``ValueError`` with a message that holds nothing of it."""
-    try:
-        key = load_pem_public_key(pem.encode())
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise ValueError("give a public key in PEM form (BEGIN PUBLIC KEY)") from error
-    if not isinstance(key, Ed25519PublicKey):
-        raise ValueError("the public key is not an Ed25519 key")
-    return key
 
 
 # What makes a sign-in safe is the gateway's to say (RFC 6749 4.1.1, RFC 7636, OIDC Core 3.1.2.1).
@@ -397,14 +386,19 @@ class SigningKeyConfig(Options):
     """A key with which a client signs its requests (RFC 9421)."""
 
     id: Token = Field(title="Key id", description="The keyid of its signatures; unique.")
-    algorithm: Literal["ed25519", "hmac-sha256"] = Field(
+    algorithm: SignatureAlgorithm = Field(
         title="Algorithm", description="The signature algorithm; it is never taken from a request."
     )
     public_key: FileText | None = Field(
-        default=None, title="Public key", description="In PEM form; for ed25519."
+        default=None,
+        title="Public key",
+        description="In PEM form, of the type that the algorithm takes; RSA keys have at least "
+        "2048 bits. For all but hmac-sha256.",
     )
     secret: SecretText | None = Field(
-        default=None, title="Secret", description="The shared secret; for hmac-sha256."
+        default=None,
+        title="Secret",
+        description="The shared secret for hmac-sha256: the key is its UTF-8 bytes.",
     )
 
     @model_validator(mode="after")
@@ -417,13 +411,62 @@ class SigningKeyConfig(Options):
             found.append(((needed,), f"{self.algorithm} needs it"))
         if getattr(self, other) is not None:
             found.append(((other,), f"{self.algorithm} does not use it: leave it out"))
-        if self.public_key is not None and self.public_key.text:
+        if not found and self.public_key is not None and self.public_key.text:
             try:
-                ed25519_key(self.public_key.text)
+                load_public_key(self.algorithm, self.public_key.text)
             except ValueError as error:
                 found.append((("public_key",), str(error)))
         if self.secret is not None and is_short(self.secret, MIN_HMAC_CHARACTERS):
             found.append((("secret",), f"use at least {MIN_HMAC_CHARACTERS} characters"))
+        if found:
+            raise invalid(found)
+        return self
+
+
+class CertificateConfig(Options):
+    """A certificate of a client: exactly this one, or any with this name from this issuer."""
+
+    sha256: Annotated[str, AfterValidator(certificates.sha256_fingerprint)] | None = Field(
+        default=None,
+        title="Fingerprint",
+        description="SHA-256 of the certificate, in hexadecimal digits; it must be renewed here "
+        "with the certificate.",
+    )
+    san: Annotated[str, AfterValidator(certificates.alternative_name)] | None = Field(
+        default=None,
+        title="Alternative name",
+        description="A subject alternative name of its certificates, e.g. dns:partner.example.org "
+        "or uri:spiffe://example.org/partner.",
+    )
+    issuer: Annotated[str, AfterValidator(certificates.distinguished_name)] | None = Field(
+        default=None,
+        title="Issuer",
+        description="The issuer's name as it stands in the certificates, written as RFC 4514 "
+        "does: CN=Partner CA,O=Example.",
+    )
+
+    @property
+    def known_by(self) -> tuple[str, str, str]:
+        """What no two clients may have in common."""
+        return self.sha256 or "", self.san or "", self.issuer or ""
+
+    @model_validator(mode="after")
+    def _one_way_to_know_it(self) -> Self:
+        found: list[tuple[tuple[int | str, ...], str]] = []
+        if self.sha256 is not None:
+            found += [
+                ((name,), "a fingerprint says it all: leave this out")
+                for name in ("san", "issuer")
+                if getattr(self, name) is not None
+            ]
+        elif self.san is None and self.issuer is None:
+            found.append((("sha256",), "give sha256, or san and issuer"))
+        else:
+            found += [
+                ((name,), "san and issuer are given together")
+                for name in ("san", "issuer")
+                if getattr(self, name) is None
+            ]
         if found:
             raise invalid(found)
         return self
@@ -441,4 +484,10 @@ class ClientConfig(Options):
     )
     signing_keys: tuple[SigningKeyConfig, ...] = Field(
         default=(), max_length=100, title="Signing keys", description="Its signing keys."
+    )
+    certificates: tuple[CertificateConfig, ...] = Field(
+        default=(),
+        max_length=100,
+        title="Certificates",
+        description="What its TLS client certificates are known by.",
     )

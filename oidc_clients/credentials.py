@@ -11,7 +11,10 @@ import hashlib
 import hmac
 import secrets
 import string
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+
+ISSUED = "issued"
+"""Where a key comes from that was made here, and that no configuration file names."""
 
 _ALPHABET = string.ascii_letters + string.digits
 _PREFIX_LENGTH = len("gh_") + 8
@@ -51,10 +54,12 @@ class Peppers:
 
     def candidates(self, key: str) -> list[str]:
         """Every form in which the key may be stored, the newest first."""
-        return [
-            f"{pepper_id}:{hmac.new(pepper, key.encode(), hashlib.sha256).hexdigest()}"
-            for pepper_id, pepper in self._peppers.items()
-        ]
+        return list(self.digests(key.encode()))
+
+    def digests(self, key: bytes) -> Iterator[str]:
+        """The same, one after the other."""
+        for pepper_id, pepper in self._peppers.items():
+            yield f"{pepper_id}:{hmac.digest(pepper, key, 'sha256').hex()}"
 
     def matches(self, stored: str, key: str) -> bool:
         """Whether a stored digest is that of the key, in constant time for each pepper."""

@@ -1,5 +1,6 @@
 """Forms of providers and clients, drawn from ``oidc_clients.config``."""
 
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from django import forms
@@ -7,12 +8,22 @@ from django.utils import timezone
 
 from oidc_clients.config import (
     ApiKeyConfig,
+    CertificateConfig,
     ClientConfig,
     ProviderClientConfig,
     ProviderConfig,
     SigningKeyConfig,
 )
-from oidc_clients.models import ApiKey, Client, Provider, ProviderClient, SigningKey
+from oidc_clients.credentials import make_api_key
+from oidc_clients.issuing import DEFAULT_OVERLAP, MAX_OVERLAP_HOURS
+from oidc_clients.models import (
+    ApiKey,
+    Client,
+    ClientCertificate,
+    Provider,
+    ProviderClient,
+    SigningKey,
+)
 from policies.drawing import option_field
 from policies.fields import SecretFormField
 from policies.forms import ConfigurationForm, Members, entered, judged
@@ -46,7 +57,7 @@ class ProviderClientForm(ConfigurationForm):
 
 class ClientForm(ConfigurationForm):
     options = ClientConfig
-    elsewhere = frozenset({"api_keys", "signing_keys"})
+    elsewhere = frozenset({"api_keys", "signing_keys", "certificates"})
 
     class Meta:
         model = Client
@@ -60,6 +71,34 @@ class SigningKeyForm(ConfigurationForm):
     class Meta:
         model = SigningKey
         exclude = ()
+
+
+class CertificateForm(ConfigurationForm):
+    options = CertificateConfig
+
+    class Meta:
+        model = ClientCertificate
+        exclude = ()
+
+    def clean(self) -> dict[str, Any] | None:
+        """What is stored is the form in which it is compared."""
+        cleaned = super().clean()
+        if cleaned is not None and not self.errors:
+            config = CertificateConfig.model_validate(entered(self, self.members()))
+            cleaned |= {name: value or "" for name, value in config.model_dump().items()}
+        return cleaned
+
+
+class RotateKeyForm(forms.Form):
+    """How long a key goes on working beside the one that takes its place."""
+
+    overlap = forms.IntegerField(
+        label="Overlap",
+        min_value=0,
+        max_value=MAX_OVERLAP_HOURS,
+        initial=DEFAULT_OVERLAP // timedelta(hours=1),
+        help_text="Hours for which the former key goes on working. 0: it ends now.",
+    )
 
 
 class CheckForm(forms.Form):
@@ -85,15 +124,14 @@ class IssueKeyForm(forms.Form):
     scopes = option_field(ApiKeyConfig, "scopes")
     expires = option_field(ApiKeyConfig, "expires")
 
-    def __init__(self, client: Client, value: str, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, client: Client, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.client = client
-        self.value = value
         self.config: ApiKeyConfig | None = None
 
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean()
-        options = {**entered(self, self.members), "value": self.value}
+        options = {**entered(self, self.members), "value": make_api_key()}  # as one will look
         config = judged(self, ApiKeyConfig, options, self.members)
         if isinstance(config, ApiKeyConfig):
             self.config = config

@@ -9,8 +9,7 @@ Rules of this file:
    because nobody can say which of them a token means.
 4. A shared secret is never part of a key set: ``KeySet.of_secrets`` makes a set of its own.
 
-Sources: RFC 7517, RFC 7518 6, RFC 8037; ROCA: Nemec et al., "The Return of Coppersmith's
-Attack", ACM CCS 2017, and the fingerprint published with it (crocs-muni/roca).
+Sources: RFC 7517, RFC 7518 6, RFC 8037. Which RSA keys are strong enough: ``policies.rsa``.
 """
 
 import hashlib
@@ -32,13 +31,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPublicNumbers
 
 from oidc_clients.strict import NotStrict, base64url
+from policies import rsa
 
 MAX_KEYS = 100
 MAX_KID_BYTES = 256
-MIN_RSA_BITS = 2048
-MAX_RSA_BITS = 8192
-MIN_RSA_EXPONENT = 65537
-MAX_RSA_EXPONENT_BITS = 64  # as OpenSSL bounds it; a larger one only makes verifying slow
 
 RSA_ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"})
 SECRET_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}
@@ -247,14 +243,9 @@ def _octets(jwk: Mapping[str, Any], name: str) -> bytes:
 
 def _rsa(jwk: Mapping[str, Any]) -> RSAPublicKey:
     n, e = (int.from_bytes(_octets(jwk, name)) for name in ("n", "e"))
-    if not MIN_RSA_BITS <= n.bit_length() <= MAX_RSA_BITS:
-        raise KeyRefused(f"its modulus is not of {MIN_RSA_BITS} to {MAX_RSA_BITS} bits")
-    if e < MIN_RSA_EXPONENT or e % 2 == 0 or e.bit_length() > MAX_RSA_EXPONENT_BITS:
-        raise KeyRefused(f"its exponent is not odd and at least {MIN_RSA_EXPONENT}")
-    if n % 2 == 0 or any(n % prime == 0 for prime in _ROCA_RESIDUES):
-        raise KeyRefused("its modulus has a small factor")
-    if has_roca_fingerprint(n):
-        raise KeyRefused("its modulus has the ROCA fingerprint (CVE-2017-15361)")
+    weakness = rsa.weakness(n, e)
+    if weakness is not None:
+        raise KeyRefused(weakness)
     return RSAPublicNumbers(e, n).public_key()
 
 
@@ -274,23 +265,3 @@ def _edwards(jwk: Mapping[str, Any]) -> Ed25519PublicKey:
     if len(x) != 32:
         raise KeyRefused("an Ed25519 key has 32 octets")
     return Ed25519PublicKey.from_public_bytes(x)
-
-
-_ROCA_PRIMES = (
-    *(3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83),
-    *(89, 97, 101, 103, 107, 109, 113, 127, 131, 137, 139, 149, 151, 157, 163, 167),
-)
-_ROCA_RESIDUES = {
-    prime: frozenset(pow(65537, exponent, prime) for exponent in range(prime - 1))
-    for prime in _ROCA_PRIMES
-}
-
-
-def has_roca_fingerprint(n: int) -> bool:
-    """Whether a modulus comes from the flawed generator of CVE-2017-15361.
-
-    Its primes are ``k * M + 65537**a mod M`` with ``M`` a product of small primes, so that the
-    modulus is a power of 65537 modulo each of them; a random one is so by chance about once
-    in 2**27 times.
-    """
-    return all(n % prime in residues for prime, residues in _ROCA_RESIDUES.items())

@@ -105,10 +105,12 @@ class ApiKey(models.Model):
     name = models.CharField(max_length=63)
     prefix = models.CharField(max_length=16)
     digest = models.CharField(max_length=80, unique=True)
-    source = models.CharField(max_length=4200, blank=True, editable=False)  # env:NAME, file:path
+    # env:NAME, file:path, or "issued" for one that was made here and that no file names
+    source = models.CharField(max_length=4200, blank=True, editable=False)
     scopes = models.JSONField(default=list, blank=True)
     expires = models.DateTimeField(null=True, blank=True)
     created = models.DateTimeField(auto_now_add=True)
+    last_used = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
         ordering = ["client", "name"]
@@ -167,3 +169,24 @@ class Revocation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()}: {self.value or self.issuer}"
+
+
+class ClientCertificate(models.Model):
+    """What a client's TLS certificates are known by: a fingerprint, or a name and its issuer."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="certificates")
+    sha256 = models.CharField(max_length=64, blank=True)
+    san = models.CharField(max_length=520, blank=True)
+    issuer = models.CharField(max_length=1000, blank=True)
+
+    class Meta:
+        ordering = ["client", "sha256", "san", "issuer"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["sha256", "san", "issuer"], name="certificate_names_one_client"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"sha256:{self.sha256}" if self.sha256 else self.san

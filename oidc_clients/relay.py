@@ -39,7 +39,7 @@ from oidc_clients.token_request import (
     EndpointRequest,
     OAuthError,
 )
-from policies.secrets import SecretUnreadable
+from policies.references import SecretUnreadable
 
 Read = Callable[[Response], Answer]
 

@@ -8,7 +8,7 @@ under whatever provider they are registered. Moments are seconds since the epoch
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from policies.core.values import Identity
 
@@ -18,7 +18,7 @@ NEVER = 0.0
 class Kind(StrEnum):
     """What an entry names."""
 
-    TOKEN = "token"  # noqa: S105 - no password
+    TOKEN = "token"
     SUBJECT = "subject"
     CLIENT = "client"
     ISSUER = "issuer"
@@ -32,6 +32,11 @@ class Entry(NamedTuple):
     kind: Kind
     value: str = ""
     before: float = NEVER
+
+    @classmethod
+    def of(cls, issuer: str, kind: str, value: str, before: float) -> Self:
+        """An entry that was kept as JSON. Raises ``ValueError``."""
+        return cls(issuer, Kind(kind), value, float(before))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from oidc_clients.models import Provider, Revocation
 from oidc_clients.revocation import Kind
 from oidc_clients.revoking import MAX_VALUE, Named, NotRevocable, named_by, revoke
 
+
 class RevokeForm(forms.ModelForm):  # type: ignore[type-arg]
     """What is common to all of them."""
 

@@ -108,7 +108,9 @@ def stored_book() -> RevocationBook:
     """What is in force, as the database has it."""
     rows = Revocation.objects.filter(expires__gt=timezone.now())
     return RevocationBook(
-        Entry(row.issuer, Kind(row.kind), row.value, row.before.timestamp() if row.before else NEVER)
+        Entry(
+            row.issuer, Kind(row.kind), row.value, row.before.timestamp() if row.before else NEVER
+        )
         for row in rows.iterator()
     )
 

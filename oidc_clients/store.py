@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import models
 
 from oidc_clients.config import ApiKeyConfig, ClientConfig, ProviderConfig, SigningKeyConfig
-from oidc_clients.credentials import Peppers, shown_prefix
+from oidc_clients.credentials import ISSUED, Peppers, shown_prefix
 from oidc_clients.models import Client, Provider, ProviderClient, SigningKey
 from policies.references import FileText, SecretText, text_digest
 from policies.secrets import Keyring, Secret
@@ -62,12 +62,16 @@ def save_clients(configs: list[ClientConfig]) -> None:
         kept = [key.value.sealed for key in config.api_keys if key.value.value is None]
         client.api_keys.exclude(digest__in=kept).delete()
         client.signing_keys.exclude(key_id__in=[key.id for key in config.signing_keys]).delete()
+        client.certificates.all().delete()
         rows.append((client, config))
     for client, config in rows:
         for api_key in config.api_keys:
             _save_api_key(client, api_key)
         for signing_key in config.signing_keys:
             _save_signing_key(client, signing_key)
+        for certificate in config.certificates:
+            sha256, san, issuer = certificate.known_by
+            client.certificates.create(sha256=sha256, san=san, issuer=issuer)
 
 
 def delete_clients(names: Iterable[str]) -> None:
@@ -77,7 +81,10 @@ def delete_clients(names: Iterable[str]) -> None:
 def _save_api_key(client: Client, config: ApiKeyConfig) -> None:
     members = {"scopes": list(config.scopes), "expires": config.expires}
     if config.value.value is None:
-        client.api_keys.filter(digest=config.value.sealed).update(**members)
+        stored = client.api_keys.filter(digest=config.value.sealed)
+        stored.update(**members)
+        if not config.value.issued:  # a file names it now
+            stored.filter(source=ISSUED).update(source="")
         return
     key = config.value.value.get_secret_value()
     client.api_keys.create(

@@ -201,9 +201,7 @@ class _Provider:
 
     __slots__ = ("accepted", "keys", "refused", "revoked", "slot", "spec")
 
-    def __init__(
-        self, spec: ProviderSpec, slot: KeySlot, revoked: Revoked
-    ) -> None:
+    def __init__(self, spec: ProviderSpec, slot: KeySlot, revoked: Revoked) -> None:
         self.spec = spec
         self.slot = slot
         self.revoked = revoked

@@ -5,4 +5,7 @@ from django.apps import AppConfig
 
 class PoliciesConfig(AppConfig):
     name = "policies"
-    verbose_name = "Policies"
+    verbose_name = "Gateway"
+
+    def ready(self) -> None:
+        from policies import key_admin  # noqa: F401 - registers the console's page

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from django import forms
 from pydantic import ValidationError
 
-from policies.core.config import Options, PolicyConfig, message_of
+from policies.core.config import Options, PolicyConfig, message_of, option_names
 from policies.core.policy import Policy
 from policies.drawing import option_field
 from policies.fields import KeptEmpty, SecretFormField
@@ -121,7 +121,7 @@ def policy_form(kind: type[Policy]) -> type[PolicyOptionsForm]:
 
     Raises ``TypeError`` for an option of a type that has no form field.
     """
-    members = {(option,): PREFIX + option for option in kind.Config.model_fields}
+    members = {(option,): PREFIX + option for option in option_names(kind.Config)}
     fields = {name: option_field(kind.Config, option) for (option,), name in members.items()}
     return type(
         f"{kind.__name__}OptionsForm",

@@ -70,8 +70,12 @@ class Sources:
         raise ValueError(f"the file {name} holds NUL characters: it is no text")
 
 
+class SecretUnreadable(Exception):
+    """No configured key opens the stored secret; the message names column and row, no content."""
+
+
 class Opener(Protocol):
-    """What opens sealed values: ``policies.secrets.Keyring``."""
+    """What opens sealed values, or raises ``SecretUnreadable``: ``policies.secrets.Keyring``."""
 
     def open(self, stored: str, context: str) -> str: ...
 
@@ -89,6 +93,7 @@ class SecretText(Options):
     keep: bool = Field(default=False, title="Keep", description="Leave the stored one as it is.")
     sealed: str = Field(default="", title="Sealed", description="As stored.", repr=False)
     context: str = Field(default="", title="Context", description="What it was sealed for.")
+    issued: bool = Field(default=False, title="Issued", description="Made here, by no file.")
 
     @model_validator(mode="before")
     @classmethod
@@ -117,7 +122,8 @@ class SecretText(Options):
     @model_serializer(mode="plain")
     def _dump(self, info: SerializationInfo) -> dict[str, Any]:
         if info.context is STORED:
-            members = {name: getattr(self, name) for name in ("env", "file", "sealed", "context")}
+            stored = ("env", "file", "sealed", "context", "issued")
+            members = {name: getattr(self, name) for name in stored}
             return {name: value for name, value in members.items() if value}
         if info.context is CHANGES and self.value is not None:
             return {**self.reference(), "changed": True}

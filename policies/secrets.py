@@ -23,11 +23,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.conf import settings
 from django.db import models
 
+from policies.references import SecretUnreadable
+
 REDACTED = "[redacted]"
-
-
-class SecretUnreadable(Exception):
-    """No configured key opens the stored secret; the message names column and row, no content."""
 
 
 class Secret:

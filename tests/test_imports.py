@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 # Packages whose every module must work where Django is not installed.
-PURE = ["policies/core", "policies/kinds", "policies/stores"]
+PURE = ["policies/core", "policies/http", "policies/kinds", "policies/openapi", "policies/stores"]
 PURE_MODULES = [
     *("apis.routing", "apis.live", "policies.registry"),
     *("apis.gateway.handle", "apis.gateway.http1", "apis.gateway.upstream"),
@@ -28,7 +28,7 @@ def modules() -> list[str]:
     found = [
         ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
         for folder in PURE
-        for path in sorted((ROOT / folder).glob("*.py"))
+        for path in sorted((ROOT / folder).rglob("*.py"))
     ]
     return found + PURE_MODULES
 

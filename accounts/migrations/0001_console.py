@@ -15,7 +15,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('auth', '0012_alter_user_first_name_max_length'),
-        ('oidc_clients', '0004_revocation'),
+        ('oidc_clients', '0005_revocation'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

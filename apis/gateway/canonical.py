@@ -7,8 +7,10 @@ servers are known to differ):
 1. Percent-encodings of unreserved characters are decoded; all others stay, in upper case.
 2. ``.`` and ``..`` segments are resolved, after rule 1, so ``%2e%2e`` cannot hide.
 3. Refused: what some server decodes into a separator or a control (``%2f``, ``%5c``, ``\\``,
-   ``%00``-``%1f``, ``%7f``), empty segments (``//``), ``;`` behind a dot segment, ``..`` above
-   the root, bytes outside RFC 3986's path characters, and encodings that are not UTF-8.
+   ``%00``-``%1f``, ``%7f``), empty segments (``//``), ``;`` behind a dot segment or nothing,
+   ``..`` above the root, bytes outside RFC 3986's path characters, and encodings that are not
+   UTF-8. A whole segment ``;name=value`` (RFC 6570 3.2.7) is canonical, because only a template
+   that asks for it ever matches it (``policies.core.path_templates``).
 """
 
 import re
@@ -24,6 +26,7 @@ _PLAIN = re.compile(rb"(?:/[A-Za-z0-9_~!$&'()*+,=:@-][A-Za-z0-9._~!$&'()*+,=:@-]
 _PATH_BYTES = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=:@/%-]*\Z")
 _QUERY_BYTES = re.compile(rb"[\x21\x22\x24-\x7e]*\Z")
 _ENCODED = re.compile(r"%([0-9A-Fa-f]{2})?")
+_PATH_STYLE = re.compile(r"(?:;[A-Za-z0-9_-]+=[^;]*)+\Z")
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _HOST = re.compile(
     rb"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9](?:[A-Za-z0-9.-]{0,253}))(?::[0-9]{1,5})?\Z"
@@ -82,7 +85,7 @@ def _resolve(text: str) -> str:
         if part == "" and not last:
             raise TargetRefused("The path holds an empty segment.")
         bare, parameter, _ = part.replace("%3B", ";").partition(";")
-        if parameter and bare in ("", ".", ".."):
+        if parameter and bare in ("", ".", "..") and not _PATH_STYLE.match(part):
             raise TargetRefused("The path holds a parameter on a dot segment.")
         if part == "..":
             if not segments:

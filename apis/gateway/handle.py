@@ -26,9 +26,11 @@ from apis.live import Live
 from apis.routing import NotMatched, Route, RoutingTable
 from policies.core.chain import Chain
 from policies.core.values import PASS, Answer, Call, Decision, Deny, Field, Pass, Request
+from policies.gateway_keys import MAX_AGE
 
 logger = logging.getLogger(__name__)
 
+JWKS_PATH = "/.well-known/jwks.json"
 CLIENT_GONE = 499  # for log and counters only: nobody was left to receive a status
 _NOT_FOUND = Deny("route_not_found", "No API is registered for this path.")
 _HOST_REFUSED = Deny("host_refused", "No API is served under this host name.")
@@ -55,13 +57,16 @@ class Gateway:
         limits: Limits = DEFAULT_LIMITS,
         trusted_proxies: headers.Networks = (),
         name: str = "gatehouse",
+        jwks: Callable[[], bytes] = lambda: b'{"keys":[]}',
     ) -> None:
-        """``name`` is this installation's pseudonym in ``Via``, the same in all its workers."""
+        """``name`` is this installation's pseudonym in ``Via``, the same in all its workers;
+        ``jwks`` gives the public halves of its own signing keys (RFC 7517 5)."""
         self.live = live
         self.observer = observer
         self.clock = clock
         self.limits = limits
         self.trusted_proxies = trusted_proxies
+        self.jwks = jwks
         self.draining = False
         self.via = f"1.1 {name}".encode()
         self.via_line = b"via: " + self.via + b"\r\n"
@@ -106,7 +111,7 @@ def _call_at_end(end: Callable[[], None], call: Call) -> None:
 
 async def _serve(gateway: Gateway, exchange: Exchange, call: Call) -> Outcome:
     request = call.request
-    if request.path.startswith("/-/"):
+    if request.path.startswith("/-/") or request.path == JWKS_PATH:
         return _own_endpoint(gateway, exchange, call)
     route = find_route(gateway, request)
     if not isinstance(route, Route):
@@ -341,9 +346,10 @@ def date_field(second: int) -> Field:
 
 
 def _own_endpoint(gateway: Gateway, exchange: Exchange, call: Call) -> Outcome:
-    """``/-/live``: the process runs. ``/-/ready``: it has a table and is not shutting down."""
+    """``/-/live``: the process runs. ``/-/ready``: it has a table and is not shutting down.
+    ``/.well-known/jwks.json``: the gateway's own public keys."""
     path = call.request.path
-    if path not in ("/-/live", "/-/ready"):
+    if path not in ("/-/live", "/-/ready", JWKS_PATH):
         return _refuse(exchange, call, _NOT_FOUND)
     call.route = path
     if call.request.method not in ("GET", "HEAD"):
@@ -352,5 +358,9 @@ def _own_endpoint(gateway: Gateway, exchange: Exchange, call: Call) -> Outcome:
         return _refuse(exchange, call, Deny("draining", "The gateway is shutting down."))
     if path == "/-/ready" and gateway.live.table is None:
         return _refuse(exchange, call, _NOT_READY)
+    if path == JWKS_PATH:
+        cached = b"max-age=%d" % MAX_AGE
+        fields = [(b"content-type", b"application/json"), (b"cache-control", cached)]
+        return _say(exchange, call, (200, ""), fields, gateway.jwks())
     fields = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")]
     return _say(exchange, call, (200, ""), fields, b"ok\n")

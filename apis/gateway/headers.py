@@ -9,6 +9,9 @@ reaches an upstream. Names arrive in lower case; the door refused names with ``_
 import ipaddress
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
+
+import http_sf
 
 from policies.core.values import Field, Headers
 from policies.http.fields import HOP_BY_HOP, RESERVED
@@ -130,3 +133,16 @@ def client_chain(peer: str, headers: Headers, trusted: Networks) -> str:
         except ValueError:
             break
     return ", ".join(hops)
+
+
+def told_certificate(headers: Headers) -> bytes | None:
+    """The client's certificate in DER, as a trusted proxy tells it in ``Client-Cert`` (RFC 9440
+    2.1). None when it tells none, or in no way that could be understood."""
+    lines = headers.all(b"client-cert")
+    if len(lines) != 1:
+        return None
+    try:
+        item: Any = http_sf.parse(lines[0], tltype="item")
+    except ValueError:
+        return None
+    return item[0] if isinstance(item[0], bytes) and item[0] else None

@@ -165,6 +165,10 @@ def _believe(request: Request, trusted: headers.Networks) -> None:
     """Take over what one of the operator's own proxies says about the client."""
     chain = headers.client_chain(request.peer, request.headers, trusted)
     request.client = chain.partition(",")[0]
+    told_of = headers.told_certificate(request.headers)
+    if told_of is not None or request.client != request.peer:
+        # The proxy's own certificate on its connection to us is not that of its clients.
+        request.certificate = told_of
     proto = request.headers.get(b"x-forwarded-proto")
     if proto is not None:
         request.secure = proto.strip().lower() == b"https"

@@ -83,6 +83,7 @@ class Metrics:
         self.durations: dict[str, list[int]] = defaultdict(lambda: [0] * (len(BUCKETS) + 1))
         self.seconds: dict[str, float] = defaultdict(float)
         self.reported: dict[tuple[str, str, str], int] = {}
+        self.outages: dict[tuple[str, str], int] = {}
 
     def count(self, route: str, status: int, code: str, seconds: float) -> None:
         self.calls[(route, status, code)] += 1
@@ -94,12 +95,18 @@ class Metrics:
         key = (route, policy, code)
         self.reported[key] = self.reported.get(key, 0) + 1
 
+    def count_outage(self, policy: str, on_failure: str) -> None:
+        """A limit was decided without shared state, by its ``on_failure``."""
+        key = (policy, on_failure)
+        self.outages[key] = self.outages.get(key, 0) + 1
+
     def snapshot(self) -> dict[str, object]:
         """Everything, as plain JSON values."""
         return {
             "calls": [[*key, count] for key, count in self.calls.items()],
             "durations": [[k, v, self.seconds[k]] for k, v in self.durations.items()],
             "reported": [[*key, count] for key, count in self.reported.items()],
+            "outages": [[*key, count] for key, count in self.outages.items()],
         }
 
 

@@ -26,7 +26,7 @@ from oidc_clients.browser.grants import SignIn
 from oidc_clients.browser.store import Sealer
 from oidc_clients.metadata import Metadata
 from policies.core.services import State
-from policies.secrets import SecretUnreadable
+from policies.references import SecretUnreadable
 
 LIFETIME = 600
 """Seconds a person has to sign in."""

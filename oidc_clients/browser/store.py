@@ -25,7 +25,7 @@ from typing import Any, NamedTuple, Protocol
 
 from policies.core.errors import StateUnavailable
 from policies.core.services import State
-from policies.secrets import SecretUnreadable
+from policies.references import SecretUnreadable
 
 logger = logging.getLogger(__name__)
 

@@ -31,7 +31,7 @@ from oidc_clients.browser.store import Found, Session, key_of, new_id
 from oidc_clients.views import Refused
 from policies.core.browser import shows_page
 from policies.core.values import Deny, Identity
-from policies.secrets import SecretUnreadable
+from policies.references import SecretUnreadable
 
 logger = logging.getLogger(__name__)
 
@@ -142,6 +142,8 @@ async def _verified(party: Party, begun: Begun, tokens: Tokens) -> Person:
     person = await party.verifier.id_token(tokens.id_token, begun.nonce, tokens.access_token, now)
     verdict = await party.tokens.verify((party.spec.name,), tokens.access_token.encode(), now)
     if isinstance(verdict, Identity):
+        if "cnf" in verdict.claims:
+            raise TokenRefused("its access token is bound to a key")
         return person
     if verdict.refusal.status == 503:
         raise TokenUndecided(verdict.detail)

@@ -6,7 +6,8 @@ or objects. The rules:
 
 1. Order is ``Phase``; within a phase, configuration order.
 2. The identity policies in force become one step: exactly one of them must be presented.
-   They must exist: a chain without one does not compile (``public`` says "nobody").
+   They must exist: a chain without one does not compile (``public`` says "nobody"). Those that
+   are ``additional`` (a signature) follow, a step each, and are required whatever else there is.
 3. The first ``Deny`` or ``Answer`` of an enforced policy ends the run.
 4. A policy in report mode runs, is recorded when it would have refused or answered, and does
    neither. One that only shapes the message changes nothing, and is recorded as not applied.
@@ -19,9 +20,10 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol, cast
 
 from policies.core.config import Mode
+from policies.core.identify import Additional, Identify, awaited
 from policies.core.phase import Phase
-from policies.core.policy import BodyWatch, IdentityPolicy, Policy, Proven
-from policies.core.values import PASS, Answer, Call, Decision, Deny, Field, Identity, Pass
+from policies.core.policy import BodyWatch, IdentityPolicy, Policy
+from policies.core.values import PASS, Answer, Call, Decision, Deny, Field, Pass
 
 Check = Callable[[Call], Decision | Awaitable[Decision]]
 
@@ -39,11 +41,6 @@ HELD_BODY = 1024 * 1024  # bytes that are held of a body where the route has no 
 MAX_HELD_BODY = 64 * 1024 * 1024
 
 _TOO_LARGE = Deny("upstream_invalid", "The API server's answer is too large to be examined.")
-_AMBIGUOUS = Deny(
-    "credentials_ambiguous",
-    "Present exactly one credential: several were found, and none of them was used.",
-    fields=((b"www-authenticate", b'Bearer realm="gatehouse", error="invalid_request"'),),
-)
 
 
 class ChainError(ValueError):
@@ -138,7 +135,9 @@ class Chain:
         self._editors = _enforced(those("edit"))
         self._watchers = those("watch")
         self._body_holders = those("holds_body")
-        self._answer_holders = those("holds_answer")
+        self._answer_holders = tuple(
+            item for item in those("holds_answer") if item.policy.answer_mode != "off"
+        )
         self._sealers = _enforced(those("seal"))
         self.on_report = on_report
         self.reads_body = bool(self._watchers or self._body_holders)
@@ -179,7 +178,7 @@ class Chain:
         """The run from the step ``at``, which has given ``decision``."""
         while True:
             if decision is not PASS:
-                ended = self._settle(await _awaited(decision), self._steps[at].attached, call)
+                ended = self._settle(await awaited(decision), self._steps[at].attached, call)
                 if ended is not None:
                     return ended
             at += 1
@@ -191,7 +190,7 @@ class Chain:
         """Run and record every policy's verdict, up to and including the first refusal."""
         verdicts = []
         for check, attached in self._steps:
-            decision = _decided(await _awaited(check(call)), attached)
+            decision = _decided(await awaited(check(call)), attached)
             verdicts.append(_verdict(attached, decision, call))
             if decision is not PASS and attached.mode == "enforce":
                 break
@@ -213,7 +212,7 @@ class Chain:
     async def check_body(self, call: Call, holders: Sequence[Attached], content: bytes) -> Decision:
         """PASS, or the first refusal or answer of ``holders``."""
         for item in holders:
-            decision = await _awaited(item.policy.check_body(call, content))
+            decision = await awaited(item.policy.check_body(call, content))
             ended = self._settle(decision, item, call)
             if ended is not None:
                 return ended
@@ -231,7 +230,7 @@ class Chain:
         """The verdict of every policy that must see the whole body, as ``explain`` gives them."""
         verdicts = []
         for item in self.body_holders(call):
-            decision = _decided(await _awaited(item.policy.check_body(call, content)), item)
+            decision = _decided(await awaited(item.policy.check_body(call, content)), item)
             verdicts.append(_verdict(item, decision, call))
             if decision is not PASS and item.mode == "enforce":
                 break
@@ -260,7 +259,7 @@ class Chain:
                 deny = item.policy.check_answer(call, status, fields, content)
             if deny is None:
                 continue
-            if item.mode == "enforce":
+            if item.mode == "enforce" and item.policy.answer_mode == "enforce":
                 return deny
             self.on_report(item.name, call, deny)
         return None
@@ -310,78 +309,6 @@ def _verdict(attached: Attached, decision: Decision, call: Call) -> Verdict:
     return Verdict(attached.name, policy.kind, policy.phase, attached.mode, decision, reason)
 
 
-class Identify(Policy):
-    """The one step made of a route's identity alternatives."""
-
-    kind = "identity"
-    phase = Phase.IDENTIFY
-
-    def __init__(self, alternatives: Sequence[IdentityPolicy], invites: bool = True) -> None:
-        """``invites``: an alternative may show the way to a credential instead of refusing."""
-        self._alternatives = tuple(alternatives)
-        self._inviting = tuple(p for p in alternatives if invites and _overrides(p, "invite"))
-        missing = [policy.missing() for policy in alternatives]
-        anonymous = (answer for answer in missing if isinstance(answer, Identity))
-        self._nothing_presented = next(anonymous, missing[0])
-
-    def check(self, call: Call) -> Decision | Awaitable[Decision]:
-        chosen: IdentityPolicy | None = None
-        credential = b""
-        for policy in self._alternatives:
-            found = policy.credential(call)
-            if found is None:
-                continue
-            if not isinstance(found, bytes):
-                return _refused(found)
-            if chosen is not None:
-                return _AMBIGUOUS
-            chosen, credential = policy, found
-        proven: Proven | Awaitable[Proven] = self._nothing_presented
-        if chosen is not None:
-            proven = chosen.identify(call, credential)
-        if isinstance(proven, Identity):
-            call.identity = proven
-            return PASS
-        if hasattr(proven, "__await__"):
-            return self._later(proven, call, chosen)
-        return self._turned_away(proven, call, chosen)
-
-    async def _later(
-        self, proof: Awaitable[Proven], call: Call, chosen: IdentityPolicy | None
-    ) -> Decision:
-        proven = await proof
-        if isinstance(proven, Identity):
-            call.identity = proven
-            return PASS
-        return self._turned_away(proven, call, chosen)
-
-    def _turned_away(
-        self, answer: object, call: Call, chosen: IdentityPolicy | None
-    ) -> Deny | Answer:
-        """The refusal, or the invitation of the alternative that was chosen; of the first one
-        that has any, where none was."""
-        deny = _refused(answer)
-        for policy in self._inviting:
-            invitation = policy.invite(call, deny) if chosen in (policy, None) else None
-            if invitation is not None:
-                return invitation
-        return deny
-
-    def describe(self, call: Call) -> str:
-        identity = call.identity
-        if identity is None or identity.kind == "public":
-            return "anyone may call this route"
-        issuer = f" of {identity.issuer}" if identity.issuer else ""
-        return f"{identity.kind} credential of subject {identity.subject!r}{issuer} is valid"
-
-
-def _refused(answer: object) -> Deny:
-    """What an identity policy says that is neither a credential nor an identity must refuse."""
-    if isinstance(answer, Deny):
-        return answer
-    raise TypeError(f"an identity policy returned {type(answer).__name__}")
-
-
 def compile_chain(attached: Sequence[Attached], on_report: OnReport) -> Chain:
     """Sort the policies of one route into a chain.
 
@@ -389,28 +316,35 @@ def compile_chain(attached: Sequence[Attached], on_report: OnReport) -> Chain:
     would have to be held.
     """
     active = [item for item in attached if item.mode != "off"]
-    alternatives = [
+    proving = [
         item
         for item in active
         if isinstance(item.policy, IdentityPolicy) and item.mode == "enforce"
     ]
-    if not alternatives:
+    if not proving:
         raise ChainError(
             "the route has no identity policy: attach jwt or another one, or say public: {}"
         )
-    others = [item for item in active if item not in alternatives]
-    name = "+".join(item.name for item in alternatives)
-    identify = Attached(Identify([cast(IdentityPolicy, i.policy) for i in alternatives]), name)
-    ordered = sorted([identify, *others], key=lambda item: item.policy.phase)
+    others = [item for item in active if item not in proving]
+    ordered = sorted([*_identifying(proving), *others], key=lambda item: item.policy.phase)
     return Chain(ordered, on_report)
+
+
+def _identifying(proving: Sequence[Attached]) -> list[Attached]:
+    """The steps that the identity policies of a route make: the alternatives, what else is
+    required."""
+    policies = [(item, cast(IdentityPolicy, item.policy)) for item in proving]
+    alternatives = [(item, policy) for item, policy in policies if not policy.additional]
+    steps = []
+    if alternatives:
+        name = "+".join(item.name for item, _ in alternatives)
+        steps.append(Attached(Identify([policy for _, policy in alternatives]), name))
+    steps += [Attached(Additional(policy), i.name) for i, policy in policies if policy.additional]
+    return steps
 
 
 def _enforced(items: Sequence[Attached]) -> tuple[Policy, ...]:
     return tuple(item.policy for item in items if item.mode == "enforce")
-
-
-async def _awaited(decision: Decision | Awaitable[Decision]) -> Decision:
-    return await decision if hasattr(decision, "__await__") else decision
 
 
 def _step(item: Attached, on_report: OnReport) -> _Step:
@@ -428,7 +362,7 @@ def _step(item: Attached, on_report: OnReport) -> _Step:
 def _without_identity(identify: Identify) -> Check:
     async def check(call: Call) -> Decision:
         proven = call.identity, call.token
-        decision = await _awaited(identify.check(call))
+        decision = await awaited(identify.check(call))
         call.identity, call.token = proven
         return decision
 
@@ -447,7 +381,7 @@ def _only_shapes(item: Attached) -> bool:
 def _not_applied(item: Attached, on_report: OnReport) -> Check:
     async def check(call: Call) -> Decision:
         before = len(call.upstream_fields)
-        decision = await _awaited(item.policy.check(call))
+        decision = await awaited(item.policy.check(call))
         del call.upstream_fields[before:]
         if decision is PASS:
             on_report(item.name, call, _NOT_APPLIED)
@@ -459,5 +393,4 @@ def _not_applied(item: Attached, on_report: OnReport) -> Check:
 def _overrides(policy: Policy, method: str) -> bool:
     if method == "check" and isinstance(policy, IdentityPolicy):
         return True
-    base = IdentityPolicy if method == "invite" else Policy
-    return getattr(type(policy), method) is not getattr(base, method)
+    return getattr(type(policy), method) is not getattr(Policy, method)

@@ -15,9 +15,6 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}\Z")
 
 
-_SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,255}")  # RFC 6749 3.3
-
-
 def _name(text: str) -> str:
     if not _NAME.match(text):
         raise ValueError(
@@ -29,15 +26,6 @@ def _name(text: str) -> str:
 
 Name = Annotated[str, AfterValidator(_name)]
 NameOrNone = Annotated[str, AfterValidator(lambda text: text and _name(text))]
-
-
-def _scope(text: str) -> str:
-    if not _SCOPE.fullmatch(text):
-        raise ValueError("a scope is one word of printable ASCII without quotes and backslashes")
-    return text
-
-
-Scope = Annotated[str, AfterValidator(_scope)]
 Mode = Literal["enforce", "report", "off"]
 OnFailure = Literal["deny", "local", "allow"]
 
@@ -50,6 +38,16 @@ class Options(BaseModel):
 
 class PolicyConfig(Options):
     """The options of one policy kind."""
+
+    @property
+    def signs(self) -> bool:
+        """Whether a policy with these options uses the gateway's own signing keys."""
+        return False
+
+
+def option_names(model: type[BaseModel]) -> tuple[str, ...]:
+    """The options as they are called in a file: by alias where the name is a word of Python."""
+    return tuple(field.alias or name for name, field in model.model_fields.items())
 
 
 class Problem(Options):

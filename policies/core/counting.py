@@ -18,13 +18,15 @@ from policies.core.values import Call, Identity
 _FIELD_NAME = re.compile(r"[!#$%&'*+.^`|~0-9A-Za-z-]{1,128}")  # a token, without "_"
 _CLAIM_NAME = re.compile(r"[^\x00-\x1f]{1,128}")
 
+_LENGTH = re.compile(r"(\d{1,4}):")
+
 KeyOf = Callable[[Call], str]
 
 
 def counted_by(by: str) -> KeyOf:
     """The function that makes the keys of ``by``.
 
-    Keys of different things never collide, and are ASCII of at most 256 characters. Raises
+    Keys of different things never collide, and are printable ASCII, at most 256 characters. Raises
     ``ValueError`` for what cannot be counted by.
     """
     simple = _SIMPLE.get(by)
@@ -37,6 +39,26 @@ def counted_by(by: str) -> KeyOf:
         field = name.lower().encode()
         return lambda call: _header(call, field)
     raise ValueError("say identity, ip, client, route, claim:NAME or header:NAME")
+
+
+def readable(key: str) -> str:
+    """A key of ``counted_by`` for people: ``alice (jwt of https://op.example)``.
+
+    A key of which only the hash was kept stays as it is.
+    """
+    what, _, rest = key.partition(":")
+    parts = []
+    while match := _LENGTH.match(rest):
+        begins = match.end()
+        ends = begins + int(match[1])
+        parts.append(rest[begins:ends])
+        rest = rest[ends:]
+    if what == "identity" and len(parts) == 3 and not rest:
+        kind, issuer, subject = parts
+        return f"{subject} ({kind} of {issuer})" if issuer else f"{subject} ({kind})"
+    if what in ("client", "claim") and len(parts) == 1:
+        return f"{what} {rest} of {parts[0]}"
+    return key
 
 
 @lru_cache(maxsize=8192)
@@ -105,8 +127,8 @@ _SIMPLE: dict[str, KeyOf] = {
 
 
 def _bounded(key: str) -> str:
-    """The key, or its hash when a caller made it long or it is not ASCII."""
-    if len(key) <= 256 and key.isascii():
+    """The key, or its hash when a caller made it long or it is not printable ASCII."""
+    if len(key) <= 256 and key.isascii() and key.isprintable():
         return key
     digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
     return f"{key[: key.index(':')]}#{digest}"

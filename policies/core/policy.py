@@ -15,7 +15,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable
 from typing import ClassVar, Protocol
 
-from policies.core.config import PolicyConfig
+from policies.core.config import Mode, PolicyConfig
 from policies.core.phase import Phase
 from policies.core.services import Services
 from policies.core.values import PASS, Answer, Call, Decision, Deny, Field, Identity
@@ -44,6 +44,9 @@ class Policy:
     the credential-carrying names that it lets through to the upstream. All in lower case.
     ``body_bound`` is the most bytes of a body that
     it lets pass, None where it does not limit them: no body beyond it is held for anybody.
+    ``of_api`` says that it is made anew for each API that it serves, also where it is attached
+    to all of them, and told which one it is. ``answer_mode`` says how its word about answers is
+    taken, where the policy itself is enforced.
     ``answers_preflight`` says that a CORS preflight belongs to the route of the method it asks
     for, and that ``check`` answers it, in ADMIT.
     """
@@ -56,6 +59,8 @@ class Policy:
     passes: frozenset[bytes] = frozenset()
     body_bound: int | None = None
     answers_preflight: bool = False
+    of_api: ClassVar[bool] = False
+    answer_mode: Mode = "enforce"
     Config: ClassVar[type[PolicyConfig]] = PolicyConfig
     summary: ClassVar[str] = ""  # one sentence for forms and documentation
 
@@ -117,10 +122,12 @@ class IdentityPolicy(Policy, ABC):
     ``credential`` finds this kind's credential in the call; the chain picks the one
     alternative that is presented and refuses two. What carries the credential
     (``consumes``: lower-case header names, ``cookies``: cookie names) is not forwarded
-    upstream unless the route says so.
+    upstream unless the route says so. An ``additional`` one is no alternative: beside another
+    identity kind, both are required.
     """
 
     phase = Phase.IDENTIFY
+    additional: ClassVar[bool] = False
     consumes: frozenset[bytes] = frozenset()
     cookies: frozenset[str] = frozenset()
 

@@ -1,4 +1,4 @@
-"""What a policy may ask of the world: the Protocols of shared state, tokens and clocks.
+"""What a policy may ask of the world: the Protocols of state, tokens, clients, keys and clocks.
 
 A policy receives a ``Services`` in its constructor and keeps what it needs. Implementations
 live in ``policies.stores`` and ``oidc_clients``; the core knows only these shapes.
@@ -6,7 +6,7 @@ live in ``policies.stores`` and ``oidc_clients``; the core knows only these shap
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from policies.core.values import Deny, Identity
 
@@ -24,12 +24,19 @@ class Rate(NamedTuple):
         return self.per / self.limit
 
 
-class Allowance(NamedTuple):
-    """The answer to one ``consume``.
+class Window(NamedTuple):
+    """At most ``limit`` within ``per`` seconds."""
 
-    ``remaining`` whole units could be consumed at once; ``retry_after`` is the number of
-    seconds until the refused cost would be allowed (0 when allowed); ``reset_after`` the
-    number of seconds until the whole burst is available again.
+    limit: int
+    per: float
+
+
+class Allowance(NamedTuple):
+    """The answer of a limit.
+
+    ``remaining`` whole units could be taken at once; ``retry_after`` is the number of seconds
+    until the refused cost would be allowed (0 when allowed); ``reset_after`` the number of
+    seconds until all of the limit is available again.
     """
 
     allowed: bool
@@ -45,10 +52,53 @@ class State(Protocol):
     answer, within a bounded time. Keys are text of any length; ttl is in seconds.
     """
 
+    @property
+    def unbroken_since(self) -> float:
+        """From when on the store has forgotten nothing, in seconds since the epoch, as far as this
+        process can tell: minus infinity unless it found another store than before."""
+        ...
+
     async def consume(self, key: str, rate: Rate, cost: int = 1) -> Allowance:
         """Atomically take ``cost`` units from the bucket ``key`` if it holds them.
 
         ``cost=0`` looks without taking.
+        """
+        ...
+
+    async def count(
+        self, key: str, window: Window, cost: int = 1, needs: str | None = None
+    ) -> Allowance:
+        """The same by a fixed window, which begins with the first call that is counted.
+
+        ``needs`` is the key of an entry without which nothing is counted: then it raises
+        ``StateUnavailable``.
+        """
+        ...
+
+    async def slide(self, key: str, window: Window, cost: int = 1) -> Allowance:
+        """The same by a sliding window: never more than the limit in any stretch of ``per``."""
+        ...
+
+    async def occupy(
+        self, key: str, holder: str, limit: int, ttl: float, cost: int = 1
+    ) -> Allowance:
+        """Take one of the ``limit`` slots of ``key`` for ``holder``, a name without blanks.
+
+        ``cost=0`` looks.
+
+        All slots that a holder has of a key end ``ttl`` seconds after its last ``occupy`` or
+        ``hold`` there. How long a slot is kept is not known: the times of a refusal are 1.
+        """
+        ...
+
+    def vacate(self, key: str, holder: str) -> None:
+        """Give one slot back. It is not waited for, and a failure is not told: see ``hold``."""
+        ...
+
+    def hold(self, key: str, holder: str, least: int, most: int, ttl: float) -> None:
+        """Keep a holder's slots of ``key``: no fewer than ``least``, no more than ``most``.
+
+        It mends what got lost on the way or with the store. Not waited for.
         """
         ...
 
@@ -133,6 +183,176 @@ class Tokens(Protocol):
         ...
 
 
+class Ledger(Protocol):
+    """Where is written down what must survive a loss of shared state: how much was spent.
+
+    ``complete`` is the key of the entry that is there while shared state has all counters that
+    the ledger knows of; None where they cannot be lost.
+    """
+
+    @property
+    def complete(self) -> str | None: ...
+
+    def spent(self, key: str, units: int, ends: float) -> None:
+        """Write down ``units`` of the counter ``key``, which ends at ``ends`` (epoch seconds).
+
+        Returns at once; it is written within a second.
+        """
+        ...
+
+
+class NoLedger:
+    """Where nothing needs to survive."""
+
+    complete = None
+
+    def spent(self, key: str, units: int, ends: float) -> None:
+        """Forget it."""
+
+
+def _unseen(policy: str, on_failure: str) -> None:
+    """Where nobody counts outages."""
+
+
+class Proof(NamedTuple):
+    """What a DPoP proof claims whose signature holds (RFC 9449 4.2).
+
+    ``thumbprint`` is that of its key (RFC 7638), ``token_hash`` its ``ath``; ``issued_at`` in
+    seconds since the epoch.
+    """
+
+    thumbprint: str
+    method: str
+    uri: str
+    id: str
+    issued_at: float
+    token_hash: str
+    nonce: str | None
+
+
+class Proofs(Protocol):
+    """DPoP proofs (RFC 9449), and the nonces that may be asked for in them."""
+
+    def read(self, value: bytes) -> Proof | None:
+        """What a proof claims; None for one that is malformed or does not hold."""
+        ...
+
+    def nonce(self, now: float) -> str:
+        """The nonce to use from now on."""
+        ...
+
+    def takes_nonce(self, nonce: str, now: float) -> bool:
+        """Whether it is one that was given out not long ago."""
+        ...
+
+
+class NoProofs:
+    """``Proofs`` where none can hold."""
+
+    def read(self, value: bytes) -> Proof | None:
+        """See ``Proofs``."""
+        return None
+
+    def nonce(self, now: float) -> str:
+        """See ``Proofs``."""
+        return ""
+
+    def takes_nonce(self, nonce: str, now: float) -> bool:
+        """See ``Proofs``."""
+        return False
+
+
+class OpaqueTokens(Protocol):
+    """Tokens of one provider that say nothing by themselves: it is asked (RFC 7662)."""
+
+    def recall(self, token: bytes, cache: float, now: float) -> Identity | Deny | None:
+        """What ``verify`` would say, where that is known; None: the provider is to be asked."""
+        ...
+
+    async def verify(self, token: bytes, cache: float, now: float) -> Identity | Deny:
+        """The identity a token proves, or why it proves none.
+
+        An answer of the provider is used for at most ``cache`` seconds, and never longer than
+        the token lives. ``provider_unavailable`` when it gives none. Bounded in time.
+        """
+        ...
+
+
+class Introspection(Protocol):
+    """Verification of opaque tokens."""
+
+    def provider(self, name: str) -> OpaqueTokens:
+        """Raises ``KeyError`` when no such provider is registered, ``ValueError`` when the
+        gateway has no client there by which it could ask."""
+        ...
+
+
+class NoIntrospection:
+    """``Introspection`` where nobody can be asked."""
+
+    def provider(self, name: str) -> OpaqueTokens:
+        """See ``Introspection``."""
+        raise KeyError(name)
+
+
+@dataclass(frozen=True, slots=True)
+class ClientKey:
+    """A key with which a client signs its requests, ready for use.
+
+    ``algorithm`` is one of RFC 9421 3.3; ``material`` is the public key that it takes, loaded,
+    and the secret's bytes for ``hmac-sha256``. ``identity`` is whom a valid signature proves.
+    """
+
+    client: str
+    algorithm: str
+    material: Any = field(repr=False)
+    identity: Identity
+
+
+class Clients(Protocol):
+    """The API clients and their credentials, in memory: asking costs no I/O.
+
+    Answers are those of the moment of asking: keep none beyond the call. A client that is
+    switched off has no credentials.
+    """
+
+    def signing_key(self, key_id: str) -> ClientKey | None:
+        """The signing key of exactly this id."""
+        ...
+
+    def api_key(self, key: bytes, now: float) -> Identity | None:
+        """Whom an API key proves; None when it is unknown or has expired."""
+        ...
+
+    def certificate(self, der: bytes, now: float) -> Identity | None:
+        """Whom a TLS client certificate proves, its holder and issuer having been checked.
+
+        None when it names no client, or is not valid at this moment.
+        """
+        ...
+
+
+class NoClients:
+    """``Clients`` where there are none."""
+
+    def signing_key(self, key_id: str) -> ClientKey | None:
+        """See ``Clients``."""
+        return None
+
+    def api_key(self, key: bytes, now: float) -> Identity | None:
+        """See ``Clients``."""
+        return None
+
+    def certificate(self, der: bytes, now: float) -> Identity | None:
+        """See ``Clients``."""
+        return None
+
+
+NO_CLIENTS = NoClients()
+NO_PROOFS = NoProofs()
+NO_INTROSPECTION = NoIntrospection()
+
+
 class Sessions(Protocol):
     """Browser sessions: their tokens stay in the gateway, the browser holds a cookie."""
 
@@ -161,6 +381,19 @@ class NoSessions:
 
 
 NO_SESSIONS = NoSessions()
+
+
+@dataclass(frozen=True, slots=True)
+class ServedApi:
+    """What a policy made for one API may know of it (see ``Policy.of_api``).
+
+    ``openapi`` is the text of its OpenAPI document, None where it has none. The paths of the
+    document stand below ``base_path``.
+    """
+
+    name: str
+    base_path: str
+    openapi: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,23 +444,69 @@ class NoUpstreamTokens:
         raise KeyError(wanted.provider)
 
 
+class SigningKey(Protocol):
+    """One of the gateway's own keys. It signs by ``ecdsa-p256-sha256``, to JOSE ``ES256``."""
+
+    @property
+    def id(self) -> str: ...
+
+    def sign(self, message: bytes) -> bytes:
+        """The signature, 64 octets."""
+        ...
+
+
+class Signer(Protocol):
+    """The gateway's own keys, in memory, and the name under which it signs."""
+
+    @property
+    def issuer(self) -> str:
+        """What the gateway calls itself in tokens."""
+        ...
+
+    def current(self, now: float) -> SigningKey | None:
+        """The key that signs at a moment; None when the gateway has none."""
+        ...
+
+
+class NoSigner:
+    """``Signer`` where there are no keys."""
+
+    issuer = "gatehouse"
+
+    def current(self, now: float) -> SigningKey | None:
+        """See ``Signer``."""
+        return None
+
+
+NO_SIGNER = NoSigner()
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """What is handed to every policy when a chain is compiled.
 
     ``local`` is state of this process alone, for what goes on counting when ``state`` cannot
-    answer. ``scope`` and ``name`` say which
-    policy is asking, so that two policies never share an entry by accident: the compiler
-    replaces them for each attached policy (``dataclasses.replace``). ``scope`` is the place it
-    is attached to: ``global``, ``api:orders`` or ``route:orders GET /items/{id}``; ``name`` is
-    its ``name:`` in the configuration, empty when it has none.
+    answer; ``on_outage`` is told of each call that was decided without it, with the policy's
+    name and its ``on_failure``. ``ledger`` is where what must outlive shared state is written.
+    ``scope`` and ``name`` say which policy is asking, so that two policies never share an entry
+    by accident: the compiler replaces them for each attached policy (``dataclasses.replace``).
+    ``scope`` is the place it is attached to: ``global``, ``api:orders`` or
+    ``route:orders GET /items/{id}``; ``name`` is its ``name:`` in the configuration, empty when
+    it has none. ``api`` is set for a policy that is made for each API.
     """
 
     state: State
     tokens: Tokens
     clock: Callable[[], float]
     local: State
+    clients: Clients = NO_CLIENTS
+    signer: Signer = NO_SIGNER
+    proofs: Proofs = NO_PROOFS
+    introspection: Introspection = NO_INTROSPECTION
     sessions: Sessions = NO_SESSIONS
     upstream_tokens: UpstreamTokens = field(default_factory=NoUpstreamTokens)
     scope: str = ""
     name: str = ""
+    api: ServedApi | None = None
+    ledger: Ledger = NoLedger()  # noqa: RUF009 (it has no state)
+    on_outage: Callable[[str, str], None] = _unseen

@@ -1,0 +1,1 @@
+"""Pure pieces of HTTP that policies share: structured fields, message signatures, digests."""

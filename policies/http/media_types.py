@@ -13,10 +13,11 @@ _ESCAPED = re.compile(r"\\(.)")
 
 
 class MediaType(NamedTuple):
-    """``essence`` is ``type/subtype`` in lower case; ``charset`` is empty where none is named."""
+    """``essence`` is ``type/subtype`` in lower case; the others are empty where none is named."""
 
     essence: str
     charset: str = ""
+    boundary: str = ""  # of a multipart type, as it stands
 
     @property
     def is_json(self) -> bool:
@@ -47,7 +48,8 @@ def media_type(value: bytes) -> MediaType | None:
         if name.lower() in parameters:
             return None
         parameters[name.lower()] = _unquoted(given)
-    return MediaType(found[1].lower(), parameters.get("charset", "").lower())
+    charset, boundary = parameters.get("charset", ""), parameters.get("boundary", "")
+    return MediaType(found[1].lower(), charset.lower(), boundary)
 
 
 def _unquoted(value: str) -> str:

@@ -19,7 +19,8 @@ from policies.core.browser import (
     is_same_origin,
     session_cookies,
 )
-from policies.core.config import Name, PolicyConfig, Scope
+from policies.core.config import Name, PolicyConfig
+from policies.core.credentials import Scope
 from policies.core.errors import StateUnavailable
 from policies.core.policy import IdentityPolicy
 from policies.core.services import Services
@@ -34,6 +35,7 @@ _ORIGIN = Deny(
     "session_invalid",
     "A call that can change something must come from a page of this origin.",
 )
+_BOUND = Deny("session_invalid", "The session's token is bound to a key that is not ours.")
 _NO_STATE = Deny("state_unavailable", "Sessions cannot be read now; try again.")
 
 
@@ -115,6 +117,8 @@ class Session(IdentityPolicy):
         verdict = await self._verify((self._provider,), token, call.now)
         if isinstance(verdict, Deny):
             return _refused(verdict)
+        if "cnf" in verdict.claims:  # RFC 7800: whoever bears it must prove a key as well
+            return _BOUND
         if not self._scopes <= verdict.scopes:
             return self._insufficient
         call.token = token

@@ -102,6 +102,12 @@ def _refuse(waiters: list[_Waiter], reason: str) -> None:
             future.set_exception(StateUnavailable(reason))
 
 
+def _forget(future: asyncio.Future[Result]) -> None:
+    """Nobody waits for it: a failure, which the store's thread has logged, is taken as seen."""
+    if not future.cancelled():
+        future.exception()
+
+
 class _Batch(NamedTuple):
     lane: _Lane
     operations: list[Operation]
@@ -121,12 +127,23 @@ class BatchingState(OperationState):
         self._work: SimpleQueue[_Batch] = SimpleQueue()
         self._pid = 0  # of the process that the thread runs in
 
+    @property
+    def unbroken_since(self) -> float:
+        return self._backend.unbroken_since
+
     def perform(self, operation: Operation) -> asyncio.Future[Result]:
         lane = self._here.lane
         loop = asyncio.get_running_loop()
         if lane is None or lane.loop is not loop:
             lane = self._here.lane = _Lane(loop, self._started())
         return lane.ask(operation)
+
+    def tell(self, operation: Operation) -> None:
+        try:
+            future = self.perform(operation)
+        except StateUnavailable:
+            return
+        future.add_done_callback(_forget)
 
     def _started(self) -> "SimpleQueue[_Batch]":
         """The way to this process's thread, started when it is not running."""

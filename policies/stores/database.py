@@ -23,22 +23,29 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from policies.core.errors import StateUnavailable
-from policies.stores import gcra
-from policies.stores.gcra import SECOND
+from policies.core.services import Allowance, Window
+from policies.stores import gcra, slots, windows
 from policies.stores.operations import (
     Consume,
+    Count,
     Delete,
+    Hold,
     Increment,
     Lease,
+    Occupy,
     Operation,
     Publish,
+    Raise,
     Read,
     Release,
     RememberOnce,
     Replace,
     Result,
+    Slide,
     Touch,
+    Vacate,
 )
+from policies.stores.windows import SECOND
 
 _PATIENCE = 0.5  # seconds to wait for other processes' transactions
 _PAUSE = 5e-5  # mean seconds between two attempts; a transaction takes about twice as long
@@ -51,6 +58,7 @@ CREATE TABLE IF NOT EXISTS entries (
 ) STRICT, WITHOUT ROWID
 """
 _READ = "SELECT value FROM entries WHERE key = ? AND ends > ?"
+_READ_WITH_END = "SELECT value, ends FROM entries WHERE key = ? AND ends > ?"
 _PUT = "INSERT OR REPLACE INTO entries (key, value, ends) VALUES (?, ?, ?)"
 _ADD = """
 INSERT INTO entries (key, value, ends) VALUES (?, ?, ?)
@@ -62,9 +70,15 @@ _ADD_TO = """
 UPDATE entries SET value = CAST(value AS INTEGER) + ? WHERE key = ? AND ends > ? RETURNING value
 """
 _REPLACE = "UPDATE entries SET value = ?, ends = ? WHERE key = ? AND value = ? AND ends > ?"
+_RAISE = """
+UPDATE entries SET value = max(CAST(value AS INTEGER), ?) WHERE key = ? AND ends > ?
+RETURNING value
+"""
 _RELEASE = "DELETE FROM entries WHERE key = ? AND value = ? AND ends > ?"
 _TOUCH = "UPDATE entries SET ends = ? WHERE key = ? AND ends > ?"
 _DELETE = "DELETE FROM entries WHERE key = ? AND ends > ?"
+_KEYS = "SELECT key FROM entries WHERE key > ? AND ends > ? ORDER BY key LIMIT ?"
+_KEYS_AT_ONCE = 500
 _SCAN = "SELECT key, ends FROM entries WHERE key > ? ORDER BY key LIMIT ?"
 
 
@@ -103,6 +117,8 @@ class _Connection:
 class DatabaseBackend:
     """State in the SQLite file at ``path``, which is made with mode 0600 when absent."""
 
+    unbroken_since = float("-inf")
+
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
         self._path = path
         self._clock = clock
@@ -120,6 +136,22 @@ class DatabaseBackend:
                 connection.scanned, _ = _scan(sql, connection.scanned, now)
         return results
 
+    def keys(self, prefix: str) -> Iterator[str]:
+        """See ``policies.stores.operations.Backend``. Many short reads, none of which locks."""
+        after = prefix[:-1]  # comes before the prefix, and so do few others
+        while True:
+            now = int(self._clock() * SECOND)
+            with self._sql() as sql:
+                rows = sql.execute(_KEYS, (after, now, _KEYS_AT_ONCE)).fetchall()
+            for (key,) in rows:
+                if key.startswith(prefix):
+                    yield key
+                elif key > prefix:
+                    return
+            if len(rows) < _KEYS_AT_ONCE:
+                return
+            after = rows[-1][0]
+
     def purge(self) -> int:
         """Delete every ended entry; how many there were.
 
@@ -132,6 +164,14 @@ class DatabaseBackend:
             count += ended
             if not after:
                 return count
+
+    @contextmanager
+    def _sql(self) -> Iterator[sqlite3.Connection]:
+        """The connection, to read. What it raises is ``StateUnavailable``."""
+        try:
+            yield self._connection().sql
+        except (sqlite3.Error, OSError) as error:
+            raise StateUnavailable(f"state file {self._path}: {error}") from error
 
     @contextmanager
     def _transaction(self) -> Iterator[_Connection]:
@@ -161,12 +201,28 @@ def _apply(sql: sqlite3.Connection, operation: Operation, now: int) -> Result:
         case Consume(key, rate, cost):
             held = _read(sql, key, now)
             tat = held if isinstance(held, int) else 0
-            allowance, tat_after = gcra.take(rate, tat, now, cost)
+            allowance, tat_after = gcra.take(rate, tat, gcra.ticks(now), cost)
             if tat_after is not None:
-                sql.execute(_PUT, (key, tat_after, tat_after))
+                sql.execute(_PUT, (key, tat_after, gcra.microseconds(tat_after)))
             return allowance
+        case Count(key, window, cost, needs):
+            if needs is not None and _read(sql, needs, now) is None:
+                return None
+            return _count(sql, key, window, cost, now)
+        case Slide(key, window, cost):
+            allowance, entry = windows.slide(window, _read(sql, key, now), now, cost)
+            if entry is not None:
+                sql.execute(_PUT, (key, entry, _end(window.per, now)))
+            return allowance
+        case Occupy() | Hold() | Vacate():
+            return _share(sql, operation, now)
+        case Raise(key, amount, ttl):
+            return _add(sql, _RAISE, key, amount, ttl, now)
+        case Increment(key, amount, None):
+            rows = sql.execute(_ADD_TO, (amount, key, now)).fetchall()
+            return int(rows[0][0]) if rows else None
         case Increment(key, amount, ttl):
-            return _increment(sql, key, amount, ttl, now)
+            return _add(sql, _ADD_TO, key, amount, ttl or 0.0, now)
         case RememberOnce(key, ttl):
             return _changed(sql, _ADD, (key, 1, _end(ttl, now), now))
         case Lease(key, holder, ttl):
@@ -188,14 +244,40 @@ def _apply(sql: sqlite3.Connection, operation: Operation, now: int) -> Result:
             return _changed(sql, _DELETE, (key, now))
 
 
-def _increment(
-    sql: sqlite3.Connection, key: str, amount: int, ttl: float | None, now: int
-) -> int | None:
-    rows = sql.execute(_ADD_TO, (amount, key, now)).fetchall()
+def _count(sql: sqlite3.Connection, key: str, window: Window, cost: int, now: int) -> Allowance:
+    row = sql.execute(_READ_WITH_END, (key, now)).fetchone()
+    known = row is not None and isinstance(row[0], int)
+    used, end = row if known else (0, _end(window.per, now))
+    allowance = windows.assess_count(window, used, end - now, cost)
+    if allowance.allowed and cost:
+        sql.execute(_PUT, (key, used + cost, end))
+    return allowance
+
+
+def _share(sql: sqlite3.Connection, operation: Occupy | Hold | Vacate, now: int) -> Result:
+    key, holder = operation.key, operation.holder
+    shares = slots.shares_of(_read(sql, key, now), now)
+    before = dict(shares)
+    result: Result = True
+    match operation:
+        case Occupy(limit=limit, ttl=ttl, cost=cost):
+            result = slots.occupy(shares, holder, limit, cost, _end(ttl, now))
+        case Hold(least=least, most=most, ttl=ttl):
+            slots.hold(shares, holder, least, most, _end(ttl, now))
+        case Vacate():
+            result = slots.vacate(shares, holder)
+    if shares != before:
+        sql.execute(_PUT, (key, *slots.entry_of(shares)))
+    return result
+
+
+def _add(
+    sql: sqlite3.Connection, statement: str, key: str, amount: int, ttl: float, now: int
+) -> int:
+    """Change a counter by ``statement``, or start it with ``amount``. What it is now."""
+    rows = sql.execute(statement, (amount, key, now)).fetchall()
     if rows:
         return int(rows[0][0])
-    if ttl is None:
-        return None
     sql.execute(_PUT, (key, amount, _end(ttl, now)))
     return amount
 

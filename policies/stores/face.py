@@ -4,12 +4,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable
 from typing import cast
 
-from policies.core.services import Allowance, Rate
+from policies.core.errors import StateUnavailable
+from policies.core.services import Allowance, Rate, Window
 from policies.stores.operations import (
     Consume,
+    Count,
     Delete,
+    Hold,
     Increment,
     Lease,
+    Occupy,
     Operation,
     Publish,
     Read,
@@ -17,19 +21,51 @@ from policies.stores.operations import (
     RememberOnce,
     Replace,
     Result,
+    Slide,
     Touch,
+    Vacate,
 )
 
 
 class OperationState(ABC):
-    """``policies.core.services.State`` made of one method: ``perform``."""
+    """``policies.core.services.State`` made of two methods: ``perform`` and ``tell``."""
+
+    @property
+    def unbroken_since(self) -> float:
+        return float("-inf")
 
     @abstractmethod
     def perform(self, operation: Operation) -> Awaitable[Result]:
         """The operation's result, or ``StateUnavailable``."""
 
+    @abstractmethod
+    def tell(self, operation: Operation) -> None:
+        """Have an operation done, after those that were asked before; a failure is not told."""
+
     async def consume(self, key: str, rate: Rate, cost: int = 1) -> Allowance:
         return cast(Allowance, await self.perform(Consume(key, rate, cost)))
+
+    async def count(
+        self, key: str, window: Window, cost: int = 1, needs: str | None = None
+    ) -> Allowance:
+        allowance = await self.perform(Count(key, window, cost, needs))
+        if allowance is None:
+            raise StateUnavailable("shared state has lost what was counted")
+        return cast(Allowance, allowance)
+
+    async def slide(self, key: str, window: Window, cost: int = 1) -> Allowance:
+        return cast(Allowance, await self.perform(Slide(key, window, cost)))
+
+    async def occupy(
+        self, key: str, holder: str, limit: int, ttl: float, cost: int = 1
+    ) -> Allowance:
+        return cast(Allowance, await self.perform(Occupy(key, holder, limit, ttl, cost)))
+
+    def vacate(self, key: str, holder: str) -> None:
+        self.tell(Vacate(key, holder))
+
+    def hold(self, key: str, holder: str, least: int, most: int, ttl: float) -> None:
+        self.tell(Hold(key, holder, least, most, ttl))
 
     async def increment(self, key: str, amount: int, ttl: float) -> int:
         return cast(int, await self.perform(Increment(key, amount, ttl)))

@@ -13,28 +13,34 @@ buckets go before nonces and leases that still have theirs to run.
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from heapq import heappop, heappush
 
-from policies.core.services import Allowance, Rate
-from policies.stores import gcra
+from policies.core.services import Allowance, Rate, Window
+from policies.stores import gcra, slots, windows
 from policies.stores.face import OperationState
-from policies.stores.gcra import SECOND
 from policies.stores.operations import (
     Consume,
+    Count,
     Delete,
+    Hold,
     Increment,
     Lease,
+    Occupy,
     Operation,
     Publish,
+    Raise,
     Read,
     Release,
     RememberOnce,
     Replace,
     Result,
+    Slide,
     Touch,
+    Vacate,
     as_number,
 )
+from policies.stores.windows import SECOND
 
 _SWEEP = 16
 _Value = int | str | bytes
@@ -42,6 +48,8 @@ _Value = int | str | bytes
 
 class MemoryBackend:
     """All entries of one process."""
+
+    unbroken_since = float("-inf")
 
     def __init__(self, clock: Callable[[], float] = time.time, max_entries: int = 200_000) -> None:
         self._clock = clock
@@ -65,10 +73,32 @@ class MemoryBackend:
         with self._lock:
             return self._consume(key, rate, cost, int(self._clock() * SECOND))
 
+    def keys(self, prefix: str) -> Iterator[str]:
+        """See ``policies.stores.operations.Backend``; never unavailable."""
+        with self._lock:
+            now = int(self._clock() * SECOND)
+            living = [key for key, (end, _) in self._entries.items() if end > now]
+        return (key for key in living if key.startswith(prefix))
+
     def _apply(self, operation: Operation, now: int) -> Result:
         match operation:
             case Consume(key, rate, cost):
                 return self._consume(key, rate, cost, now)
+            case Count(key, window, cost, needs):
+                if needs is not None and self._get(needs, now) is None:
+                    return None
+                return self._count(key, window, cost, now)
+            case Slide(key, window, cost):
+                allowance, entry = windows.slide(window, self._get(key, now), now, cost)
+                if entry is not None:
+                    self._put(key, entry, window.per, now)
+                return allowance
+            case Occupy() | Hold() | Vacate():
+                return self._share(operation, now)
+            case Raise(key, amount, ttl):
+                held = self._get(key, now)
+                wanted = amount - (as_number(held) if held is not None else 0)
+                return self._increment(key, max(0, wanted), ttl, now)
             case Increment(key, amount, ttl):
                 return self._increment(key, amount, ttl, now)
             case RememberOnce(key, ttl):
@@ -93,10 +123,36 @@ class MemoryBackend:
     def _consume(self, key: str, rate: Rate, cost: int, now: int) -> Allowance:
         entry = self._entries.get(key)
         tat = entry[1] if entry is not None and type(entry[1]) is int else 0
-        allowance, tat_after = gcra.take(rate, tat, now, cost)
+        allowance, tat_after = gcra.take(rate, tat, gcra.ticks(now), cost)
         if tat_after is not None:
-            self._set(key, (tat_after, tat_after), now)
+            self._set(key, (gcra.microseconds(tat_after), tat_after), now)
         return allowance
+
+    def _count(self, key: str, window: Window, cost: int, now: int) -> Allowance:
+        held, per = self._get(key, now), int(window.per * SECOND)
+        used = held if isinstance(held, int) else 0
+        end = self._entries[key][0] if isinstance(held, int) else now + per
+        allowance = windows.assess_count(window, used, end - now, cost)
+        if allowance.allowed and cost:
+            self._set(key, (end, used + cost), now)
+        return allowance
+
+    def _share(self, operation: Occupy | Hold | Vacate, now: int) -> Result:
+        key, holder = operation.key, operation.holder
+        shares = slots.shares_of(self._get(key, now), now)
+        result: Result = True
+        match operation:
+            case Occupy(limit=limit, ttl=ttl, cost=cost):
+                end = now + int(ttl * SECOND)
+                result = slots.occupy(shares, holder, limit, cost, end)
+            case Hold(least=least, most=most, ttl=ttl):
+                slots.hold(shares, holder, least, most, now + int(ttl * SECOND))
+            case Vacate():
+                result = slots.vacate(shares, holder)
+        text, end = slots.entry_of(shares)
+        if shares or key in self._entries:
+            self._set(key, (end, text), now)
+        return result
 
     def _increment(self, key: str, amount: int, ttl: float | None, now: int) -> int | None:
         held = self._get(key, now)
@@ -170,6 +226,9 @@ class MemoryState(OperationState):
 
     async def perform(self, operation: Operation) -> Result:
         return self._backend.execute((operation,))[0]
+
+    def tell(self, operation: Operation) -> None:
+        self._backend.execute((operation,))
 
     async def consume(self, key: str, rate: Rate, cost: int = 1) -> Allowance:
         return self._backend.consume(key, rate, cost)

@@ -10,6 +10,7 @@ from policies.stores.memory import MemoryBackend, MemoryState
 from policies.stores.operations import Backend
 
 _opened: dict[str, Backend] = {}
+_states: dict[str, State] = {}
 _lock = threading.Lock()
 
 
@@ -18,12 +19,17 @@ def open_state(url: str) -> State:
 
     ``memory://`` is this process's own, ``sqlite:////absolute/path`` a file shared by the
     processes of one machine, ``redis://`` and ``rediss://`` a server shared by many. Nothing
-    is connected yet. Raises ``ValueError`` for any other URL.
+    is connected yet. One state for each URL in a process. Raises ``ValueError`` for any other
+    URL.
     """
     backend = open_backend(url)
-    if isinstance(backend, MemoryBackend):
-        return MemoryState(backend)
-    return BatchingState(backend)
+    with _lock:
+        if url not in _states:
+            if isinstance(backend, MemoryBackend):
+                _states[url] = MemoryState(backend)
+            else:
+                _states[url] = BatchingState(backend)
+        return _states[url]
 
 
 def open_backend(url: str) -> Backend:

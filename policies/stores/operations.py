@@ -11,10 +11,10 @@ Every store executes lists of these operations; the asynchronous face, the Djang
 Keys are text of any length; ``ttl`` is in seconds and greater than 0.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
-from policies.core.services import Allowance, Rate
+from policies.core.services import Allowance, Rate, Window
 
 
 class Consume(NamedTuple):
@@ -23,6 +23,71 @@ class Consume(NamedTuple):
     key: str
     rate: Rate
     cost: int = 1
+
+
+class Count(NamedTuple):
+    """Take from a fixed window, which begins with what is taken first. Result: ``Allowance``.
+
+    The entry is a counter: it ends with its window. Where ``needs`` names an entry that is not
+    there, nothing is taken and the result is None.
+    """
+
+    key: str
+    window: Window
+    cost: int = 1
+    needs: str | None = None
+
+
+class Slide(NamedTuple):
+    """Take from a sliding window (see ``policies.stores.windows``). Result: ``Allowance``."""
+
+    key: str
+    window: Window
+    cost: int = 1
+
+
+class Occupy(NamedTuple):
+    """Take slots for ``holder``, a name without blanks (see ``policies.stores.slots``).
+
+    Result: ``Allowance``.
+    """
+
+    key: str
+    holder: str
+    limit: int
+    ttl: float
+    cost: int = 1
+
+
+class Hold(NamedTuple):
+    """Let a holder's slots live ``ttl`` from now, and be between ``least`` and ``most``.
+
+    Result: True. With both 0 it has none any more.
+    """
+
+    key: str
+    holder: str
+    least: int
+    most: int
+    ttl: float
+
+
+class Vacate(NamedTuple):
+    """Give one slot back. Result: whether ``holder`` had one."""
+
+    key: str
+    holder: str
+
+
+class Raise(NamedTuple):
+    """Let a counter be at least ``amount``. Result: what it is now.
+
+    An absent one lives ``ttl`` seconds; the end of another does not move.
+    """
+
+    key: str
+    amount: int
+    ttl: float
 
 
 class Increment(NamedTuple):
@@ -97,7 +162,22 @@ class Delete(NamedTuple):
 
 
 Operation = (
-    Consume | Increment | RememberOnce | Lease | Release | Publish | Replace | Read | Touch | Delete
+    Consume
+    | Count
+    | Slide
+    | Occupy
+    | Hold
+    | Vacate
+    | Raise
+    | Increment
+    | RememberOnce
+    | Lease
+    | Release
+    | Publish
+    | Replace
+    | Read
+    | Touch
+    | Delete
 )
 Result = Allowance | int | bool | bytes | None
 
@@ -105,11 +185,24 @@ Result = Allowance | int | bool | bytes | None
 class Backend(Protocol):
     """A store as a blocking caller sees it; safe to use from several threads."""
 
+    @property
+    def unbroken_since(self) -> float:
+        """See ``policies.core.services.State``."""
+        ...
+
     def execute(self, batch: Sequence[Operation]) -> list[Result]:
         """The results of all operations, in order, as one atomic step.
 
         Raises ``policies.core.errors.StateUnavailable``, within a bounded time, when the store
         cannot answer; then it is not known whether the operations took place.
+        """
+        ...
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """The keys of living entries that begin with ``prefix``, in no order, each once.
+
+        For people who look: it is not atomic, and reads as much as there is. Raises
+        ``StateUnavailable``.
         """
         ...
 

@@ -1,6 +1,6 @@
 """State that can only be looked at: for ``explain``, which counts nothing."""
 
-from policies.core.services import Allowance, Rate, State
+from policies.core.services import Allowance, Rate, State, Window
 from policies.stores import gcra
 from policies.stores.operations import as_number
 
@@ -11,11 +11,41 @@ class PeekState:
     def __init__(self, seen: State) -> None:
         self._seen = seen
 
+    @property
+    def unbroken_since(self) -> float:
+        return self._seen.unbroken_since
+
     async def consume(self, key: str, rate: Rate, cost: int = 1) -> Allowance:
         """What would be answered; ``remaining`` is told as it is before."""
         held = await self._seen.consume(key, rate, 0)
         wanted = gcra.assess(rate, round(held.reset_after * gcra.SECOND), cost)
         return wanted if not wanted.allowed else held
+
+    async def count(
+        self, key: str, window: Window, cost: int = 1, needs: str | None = None
+    ) -> Allowance:
+        """What would be answered; ``remaining`` is told as it is before."""
+        held = await self._seen.count(key, window, 0, needs)
+        return _refused(held, held.reset_after) if held.remaining < cost else held
+
+    async def slide(self, key: str, window: Window, cost: int = 1) -> Allowance:
+        """What would be answered; ``remaining`` is told as it is before."""
+        held = await self._seen.slide(key, window, 0)
+        # A window that has no room for the cost refuses, and changes nothing.
+        return await self._seen.slide(key, window, cost) if held.remaining < cost else held
+
+    async def occupy(
+        self, key: str, holder: str, limit: int, ttl: float, cost: int = 1
+    ) -> Allowance:
+        """What would be answered; ``remaining`` is told as it is before."""
+        held = await self._seen.occupy(key, holder, limit, ttl, 0)
+        return _refused(held, held.reset_after) if held.remaining < cost else held
+
+    def vacate(self, key: str, holder: str) -> None:
+        """Nothing was taken."""
+
+    def hold(self, key: str, holder: str, least: int, most: int, ttl: float) -> None:
+        """Nothing is held."""
 
     async def increment(self, key: str, amount: int, ttl: float) -> int:
         """The sum that would be reached."""
@@ -47,3 +77,7 @@ class PeekState:
 
     async def delete(self, key: str) -> None:
         """Everything stays."""
+
+
+def _refused(held: Allowance, retry_after: float) -> Allowance:
+    return held._replace(allowed=False, retry_after=retry_after)

@@ -37,7 +37,9 @@ def may_look(visitor: Visitor) -> bool:
     return visitor.browser.get(INDEX).status_code == 200
 
 
-def test_the_request_has_everything_that_makes_it_safe(visitor: Visitor, loopback: Loopback) -> None:
+def test_the_request_has_everything_that_makes_it_safe(
+    visitor: Visitor, loopback: Loopback
+) -> None:
     url = visitor.begin()
     assert url.startswith(loopback.url("/authorize?"))
     asked = visitor.asked
@@ -126,7 +128,11 @@ def test_the_groups_may_stand_in_userinfo_and_never_overrule_the_token(visitor: 
     ],
 )
 def test_A4_required_claims(
-    visitor: Visitor, chosen: ConsoleSignIn, required: dict[str, Any], said: dict[str, Any], in_: bool
+    visitor: Visitor,
+    chosen: ConsoleSignIn,
+    required: dict[str, Any],
+    said: dict[str, Any],
+    in_: bool,
 ) -> None:
     chosen.required_claims = required
     chosen.save()

@@ -96,8 +96,8 @@ def recovery_codes(page: str) -> list[str]:
 def test_A5_with_a_second_factor_the_password_alone_opens_nothing(app: App, ada: User) -> None:
     browser = Client()
     password(browser, ada)
-    for path in (INDEX, "/admin/apis/api/", "/admin/password_change/", SET_UP,
-                 "/admin/second-factor/recovery-codes/", "/admin/second-factor/remove/"):  # fmt: skip
+    codes, remove = "/admin/second-factor/recovery-codes/", "/admin/second-factor/remove/"
+    for path in (INDEX, "/admin/apis/api/", "/admin/password_change/", SET_UP, codes, remove):
         for answer in (browser.get(path), browser.post(path)):
             assert answer.status_code == 302, path
             assert answer["Location"].startswith(LOGIN), path
@@ -125,7 +125,9 @@ def test_A5_sessions_that_were_open_elsewhere_need_the_code_too(
     assert not may_look(elsewhere)
 
 
-@pytest.mark.parametrize(("steps", "right"), [(-2, False), (-1, True), (0, True), (1, True), (2, False)])
+@pytest.mark.parametrize(
+    ("steps", "right"), [(-2, False), (-1, True), (0, True), (1, True), (2, False)]
+)
 def test_A5_one_step_to_either_side(
     app: App, ada: User, steady: dict[str, float], steps: int, right: bool
 ) -> None:

@@ -52,7 +52,7 @@ def test_the_number_of_queries_does_not_depend_on_the_size(operator):
     assert operator.apply(configuration(1)).status == 0
     few = queries()
     assert operator.apply(configuration(7)).status == 0
-    assert queries() == few == 10
+    assert queries() == few == 11
 
 
 def test_secrets_are_sealed_and_open_with_the_keyring(operator):

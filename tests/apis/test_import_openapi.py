@@ -1,6 +1,7 @@
 """``import_openapi``: routes from a document, again and again."""
 
 import http.server
+import re
 import threading
 from collections.abc import Iterator
 
@@ -17,8 +18,12 @@ def document(*operations):
     paths = {}
     for operation in operations:
         method, path = operation.split()
-        paths.setdefault(path, {})[method.lower()] = {}
-    return yaml.safe_dump({"openapi": "3.1.0", "info": {"title": "t"}, "paths": paths})
+        named = re.findall(r"{(\w+)}", path)
+        parameters = [{"name": n, "in": "path", "required": True, "schema": {}} for n in named]
+        described = {"responses": {"200": {"description": "ok"}}, "parameters": parameters}
+        paths.setdefault(path, {})[method.lower()] = described
+    info = {"title": "t", "version": "1"}
+    return yaml.safe_dump({"openapi": "3.1.0", "info": info, "paths": paths})
 
 
 ITEMS = document("GET /items", "POST /items", "GET /items/{id}")
@@ -51,6 +56,7 @@ def test_a_new_api_gets_its_operations_and_refuses_until_somebody_is_let_in(oper
         "/orders",
         UPSTREAM,
     )
+    assert [policy.kind for policy in api.policies.all()] == ["openapi"]
     assert "its routes answer 503 misconfigured until an identity policy\nis attached" in ran.out
     assert "python manage.py export_config > gatehouse.yaml" in ran.out
     assert operator.generation() == 1
@@ -58,9 +64,7 @@ def test_a_new_api_gets_its_operations_and_refuses_until_somebody_is_let_in(oper
 
 def test_the_next_step_that_is_printed_works(operator, load):
     load(ITEMS)
-    exported = operator.export().replace(
-        "- name: orders\n", "- name: orders\n  policies: [{public: {}}]\n"
-    )
+    exported = operator.export().replace("  policies:\n", "  policies:\n  - public: {}\n")
     assert operator.apply(exported).status == 0
     assert "misconfigured" not in load(ITEMS).out
 
@@ -139,6 +143,7 @@ def test_what_the_document_does_not_say_stays(operator, load):
     load(ITEMS)
     api = Api.objects.get()
     assert (api.base_path, api.upstream.retries, api.upstream.targets.count()) == ("/v1", 3, 2)
+    assert [policy.kind for policy in api.policies.all()] == ["public"]
     load(ITEMS, upstream="http://127.0.0.1:9002")
     assert [t.url for t in Api.objects.get().upstream.targets.all()] == ["http://127.0.0.1:9002"]
 
@@ -169,6 +174,10 @@ def test_an_api_with_a_document_and_no_routes_has_its_operations(operator):
         (ITEMS, "ftp://h", "upstream.targets[0].url: the URL must begin with http:// or https://"),
         (ITEMS, "http://10.0.0.1", "apis.orders.upstream.targets[0].url: 10.0.0.1 may not be"),
         ("", UPSTREAM, "the text is empty"),
+        (
+            *(ITEMS.replace("schema: {}", "schema: {type: integr}"), UPSTREAM),
+            "apis.orders.openapi: in the OpenAPI document: paths./items/{id}.get.parameters[0]",
+        ),
     ],
 )
 def test_what_cannot_be_imported_is_refused(operator, load, text, upstream, problem):

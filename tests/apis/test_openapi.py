@@ -56,6 +56,39 @@ def test_json_is_read_too():
     assert found(json.dumps(data, indent="\t")) == [(("GET",), "/x")]
 
 
+def test_a_path_may_be_a_reference_within_the_document():
+    paths = {"/x": {"$ref": "#/paths/~1y"}, "/y": {"get": {}, "post": {}}}
+    assert found(document(paths)) == [
+        (("GET",), "/x"),
+        (("POST",), "/x"),
+        (("GET",), "/y"),
+        (("POST",), "/y"),
+    ]
+
+
+def test_a_parameter_of_the_style_matrix_is_a_segment_of_parameters():
+    def styled(style):
+        return {"name": "id", "in": "path", "style": style}
+
+    item = {
+        "parameters": [styled("matrix")],
+        "get": {},
+        "put": {"parameters": [styled("label")]},
+    }
+    assert found(document({"/x/{id}/{b}": item})) == [
+        (("GET",), "/x/{;id}/{b}"),
+        (("PUT",), "/x/{id}/{b}"),
+    ]
+
+
+def test_a_path_that_its_style_makes_too_long_is_refused():
+    template = f"/{'x' * 495}/{{i}}"
+    item = {"get": {"parameters": [{"name": "i", "in": "path", "style": "matrix"}]}}
+    assert refused(document({template: item})) == [
+        f"paths.{template}: a path has at most 500 characters"
+    ]
+
+
 @pytest.mark.parametrize(
     ("paths", "problems"),
     [
@@ -119,9 +152,12 @@ def test_O2_no_reference_is_ever_fetched(monkeypatch):
 
     monkeypatch.setattr(socket.socket, "connect", never)
     monkeypatch.setattr("builtins.open", never)
-    for target in ("http://127.0.0.1:1/x.yaml", "file:///etc/passwd", "other.yaml", "#/x"):
+    for target in ("http://127.0.0.1:1/x.yaml", "file:///etc/passwd", "other.yaml"):
         assert refused(document({"/x": {"$ref": target}})) == [
-            "paths./x.$ref: references are not followed here: write the path out"
+            "paths./x.$ref: references are followed only within the document: #/components/…"
         ]
+    assert refused(document({"/x": {"$ref": "#/x"}})) == [
+        "paths./x.$ref: the reference leads nowhere"
+    ]
     schema = {"responses": {"200": {"content": {"a/b": {"schema": {"$ref": "http://h/x"}}}}}}
     assert found(document({"/x": {"get": schema}})) == [(("GET",), "/x")]

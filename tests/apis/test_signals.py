@@ -5,7 +5,8 @@ from django.utils import timezone
 
 from apis import signals
 from apis.models import Api, AttachedPolicy, Route, Target, Upstream
-from oidc_clients.models import Client, Provider, ProviderClient, ProviderKey
+from oidc_clients.models import ApiKey, Client, Provider, ProviderClient, ProviderKey, SigningKey
+from policies.models import Generation
 
 pytestmark = pytest.mark.django_db
 
@@ -19,12 +20,21 @@ def rows():
     return [
         provider,
         ProviderClient(provider=provider, client_id="c"),
-        Client(name="c"),
         upstream,
         Target(upstream=upstream, url="http://h"),
         api,
         route,
         AttachedPolicy(route=route, kind="public"),
+    ]
+
+
+def credentials():
+    """One new row of every model of clients."""
+    client = Client(name="c")
+    return [
+        client,
+        ApiKey(client=client, name="k", digest="d"),
+        SigningKey(client=client, key_id="s", algorithm="ed25519"),
     ]
 
 
@@ -41,6 +51,18 @@ def test_every_save_and_every_deletion_counts(operator):
         before = operator.generation()
         type(row).objects.all().delete()
         assert operator.generation() > before, row
+
+
+def test_clients_and_their_credentials_are_counted_apart(operator):
+    for step, row in enumerate(credentials(), start=1):
+        row.save()
+        assert Generation.all_values() == {Generation.CREDENTIALS: step}, row
+    for row in reversed(credentials()):
+        before = Generation.all_values()[Generation.CREDENTIALS]
+        type(row).objects.all().delete()
+        after = Generation.all_values()
+        assert after.pop(Generation.CREDENTIALS) > before, row
+        assert not after, row
 
 
 def test_keys_that_rotate_are_no_change_of_the_configuration(operator):

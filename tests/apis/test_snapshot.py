@@ -1,5 +1,7 @@
 """A document compiled into a table: what is right is served, what is broken refuses."""
 
+import asyncio
+import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,10 +19,10 @@ from policies.core.browser import GATEWAY_COOKIES
 from policies.core.chain import Attached, compile_chain
 from policies.core.config import PolicyConfig, Problem
 from policies.core.services import Services
-from policies.core.values import Call, Deny
+from policies.core.values import NO_HEADERS, Call, Deny, Request
 from policies.kinds.public import Public
-from policies.references import STORED
-from policies.secrets import Keyring, SecretUnreadable
+from policies.references import STORED, SecretUnreadable
+from policies.secrets import Keyring
 from policies.stores.memory import MemoryState
 
 
@@ -337,3 +339,78 @@ def test_what_a_policy_in_report_mode_objects_to_is_handed_on() -> None:
     chain = matched(table, "POST", "/orders").chain
     assert chain is not None
     assert chain.on_report is on_report
+
+
+def test_a_websocket_cannot_be_signed_and_refuses() -> None:
+    routes = [{"path": "/feed", "websocket": True}, {"path": "/items"}]
+    policies = [{"public": {}}, {"sign_response": {}}]
+    table, problems = compiled(api(routes=routes, policies=policies))
+    (problem,) = problems
+    assert problem.path == "apis[0].routes[0]"
+    assert "WebSocket" in problem.message
+    assert matched(table, "GET", "/orders/feed").refusal is not None
+    assert matched(table, "GET", "/orders/items").refusal is None
+    reported = [{"public": {}}, {"sign_response": {"mode": "report"}}]
+    assert compiled(api(routes=routes, policies=reported))[1] == []
+
+
+def described(template: str) -> str:
+    """An OpenAPI document with one operation, ``GET template``."""
+    responses = {"200": {"description": "ok"}}
+    info = {"title": "t", "version": "1"}
+    paths = {template: {"get": {"responses": responses}}}
+    return json.dumps({"openapi": "3.1.0", "info": info, "paths": paths})
+
+
+def refuses(route: Route, path: str) -> str:
+    """The code with which a route's chain refuses a call, empty when it passes."""
+    assert route.chain is not None
+    request = Request("GET", "gw.example.org", path, None, NO_HEADERS, "192.0.2.1")
+    decision = asyncio.run(route.chain.run(Call(request, route.name, 0.0)))
+    return decision.code if isinstance(decision, Deny) else ""
+
+
+def test_a_policy_for_all_apis_is_made_for_each_with_its_document() -> None:
+    table, problems = compiled(
+        api("orders", openapi=described("/items")),
+        api("stock", openapi=described("/shelves")),
+        policies=[{"openapi": {}}],
+    )
+    assert problems == []
+    for name, path in (("orders", "/items"), ("stock", "/shelves")):
+        route = matched(table, "GET", f"/{name}{path}")
+        assert refuses(route, f"/{name}{path}") == ""
+        assert refuses(route, f"/{name}/other") == "route_not_found"
+    other = matched(table, "GET", "/orders/shelves")
+    assert refuses(other, "/orders/shelves") == "route_not_found"
+
+
+def test_F5_a_document_that_does_not_compile_refuses_on_its_api_alone() -> None:
+    broken = described("/items").replace('"description": "ok"', '"descr": "ok"')
+    routes = [{"path": "/a"}, {"path": "/b"}]
+    table, problems = compiled(
+        api("orders", openapi=broken, routes=routes),
+        api("stock", openapi=described("/shelves")),
+        policies=[{"openapi": {}}],
+    )
+    for path in ("/a", "/b"):
+        refusal = matched(table, "GET", f"/orders{path}").refusal
+        assert refusal is not None
+        assert refusal.code == "misconfigured"
+    assert matched(table, "GET", "/stock/shelves").refusal is None
+    assert [problem.path for problem in problems] == ["apis[0].routes[0]", "apis[0].routes[1]"]
+    assert "paths./items.get.responses.200.description: is missing" in problems[0].message
+
+
+def test_an_unrelated_change_does_not_compile_a_document_again() -> None:
+    judged = api("orders", openapi=described("/items"), policies=[{"public": {}}, {"openapi": {}}])
+    before, _ = compiled(judged)
+    began = document_of(matched(before, "GET", "/orders/items"))
+    after, _ = compiled(judged, api("stock"))
+    assert document_of(matched(after, "GET", "/orders/items")) is began
+
+
+def document_of(route: Route) -> Any:
+    assert route.chain is not None
+    (found,) = [item.policy for item in route.chain._body_holders]
+    return found._document  # type: ignore[attr-defined]

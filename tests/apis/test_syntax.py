@@ -27,7 +27,16 @@ REFUSED = {
     syntax.path_template: [
         *["", "items", "//", "/a//b", "/x{y}", "/{x}y", "/{}", "/{a}/{a}", "/{r*}/x", "/{*}"],
         *["/a/../b", "/./a", "/a%2Fb", "/%41", "/%zz", "/a?b", "/a#b", "/é", "/a b", "/{a b}"],
-        *["/a;b/..;/c", "/a\\b", "/" + "a/" * 65, "/" + "a" * 500, "/{1}", "/a\n"],
+        *[
+            "/a;b/..;/c",
+            "/a\\b",
+            "/" + "a/" * 65,
+            "/" + "a" * 500,
+            "/{1}",
+            "/a\n",
+            "/{;}",
+            "/{;a*}",
+        ],
     ],
     syntax.target_url: [
         *["", "h", "ftp://h", "file:///etc/passwd", "http://", "http://u@h", "http://u:p@h"],
@@ -65,6 +74,8 @@ def test_a_path_is_refused_with_its_canonical_form():
     [
         ("/a/{x}", "/a/{y}", True),
         ("/a/{x*}", "/a/{y*}", True),
+        ("/a/{;x}", "/a/{;y}", True),
+        ("/a/{x}", "/a/{;x}", False),
         ("/a/{x}", "/a/{x*}", False),
         ("/a/{x}", "/a/x", False),
         ("/a", "/a/", False),

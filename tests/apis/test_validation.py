@@ -5,6 +5,7 @@ import pytest
 from apis.config import Document
 from apis.validation import NO_IDENTITY, problems
 from policies.core.addresses import networks
+from tests.apis.described import BROKEN, PROBLEM, USABLE
 
 LOOPBACK = networks(("127.0.0.0/8",))
 
@@ -179,3 +180,46 @@ def test_what_is_merely_left_out_is_no_problem():
             left_out={"acme"}, apis=[api(policies=policies), api("b", policies=[])]
         )
     ] == ["apis[0].policies[0].jwt.providers[1]"]
+
+
+@pytest.mark.parametrize(
+    ("members", "problem"),
+    [
+        ({"openapi": USABLE}, None),
+        ({}, "the policy openapi needs the API's document: add it"),
+        (
+            {"openapi": BROKEN},
+            f"in the OpenAPI document: {PROBLEM}",
+        ),
+        (
+            {"openapi": "{}"},
+            "in the OpenAPI document: openapi: give an OpenAPI document of version",
+        ),
+    ],
+)
+@pytest.mark.parametrize("level", ["global", "api", "route"])
+def test_the_policy_openapi_needs_a_document_that_compiles(level, members, problem):
+    judge = [{"openapi": {}}]
+    sections = {
+        "global": {"policies": judge, "apis": [api(**members)]},
+        "api": {"apis": [api(policies=[{"public": {}}, *judge], **members)]},
+        "route": {"apis": [api(routes=[{"path": "/items", "policies": judge}], **members)]},
+    }[level]
+    problems = found(**sections)
+    if problem is None:
+        assert problems == []
+    else:
+        ((place, message),) = problems
+        assert place == "apis[0].openapi"
+        assert message.startswith(problem)
+
+
+def test_a_document_that_nothing_is_judged_by_may_be_unusable():
+    assert found(apis=[api(openapi=BROKEN)]) == []
+    off = [{"public": {}}, {"openapi": {"mode": "off"}}]
+    assert found(apis=[api(openapi=BROKEN, policies=off)]) == []
+
+
+def test_a_document_that_was_left_out_is_not_missed():
+    judging = api(policies=[{"public": {}}, {"openapi": {}}])
+    assert found(apis=[judging], left_out=[]) == []

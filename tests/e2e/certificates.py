@@ -9,6 +9,18 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+_LOOPBACK = (
+    x509.DNSName("localhost"),
+    x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
+    x509.IPAddress(ipaddress.ip_address("::1")),
+)
+
+
+def der(path: Path) -> bytes:
+    """A certificate of a PEM file, in DER."""
+    certificate = x509.load_pem_x509_certificate(path.read_bytes())
+    return certificate.public_bytes(serialization.Encoding.DER)
+
 
 class Authority:
     """Signs certificates for loopback names. ``path`` is its own certificate."""
@@ -29,16 +41,15 @@ class Authority:
         self.path = folder / f"{name}.pem"
         self.path.write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM))
 
-    def issue(self, name: str) -> tuple[Path, Path]:
-        """A certificate for localhost and the loopback addresses, and its key."""
+    @property
+    def name(self) -> str:
+        """What stands as issuer in its certificates (RFC 4514)."""
+        return self._name.rfc4514_string()
+
+    def issue(self, name: str, *alternatives: x509.GeneralName) -> tuple[Path, Path]:
+        """A certificate and its key; for localhost and the loopback addresses, or these names."""
         key = ec.generate_private_key(ec.SECP256R1())
-        names = x509.SubjectAlternativeName(
-            [
-                x509.DNSName("localhost"),
-                x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
-                x509.IPAddress(ipaddress.ip_address("::1")),
-            ]
-        )
+        names = x509.SubjectAlternativeName(alternatives or _LOOPBACK)
         builder = _builder(_subject(name), self._name, key.public_key())
         issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         builder = builder.add_extension(names, critical=False).add_extension(issuer, False)

@@ -46,6 +46,17 @@ def provider() -> Iterator[Provider]:
     server.stop()
 
 
+@pytest.fixture(scope="session")
+def opaque_provider() -> Iterator[Provider]:
+    """Another one, whose access tokens say nothing by themselves."""
+    try:
+        server = Provider("opaque")
+    except Unavailable as reason:
+        pytest.skip(str(reason))
+    yield server
+    server.stop()
+
+
 @pytest.fixture
 def mint(provider: Provider) -> Mint:
     """Signs with the keys the provider has now."""
@@ -54,6 +65,17 @@ def mint(provider: Provider) -> Mint:
 
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[Redis]:
+    try:
+        server = Redis()
+    except Absent as reason:
+        pytest.skip(str(reason))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def own_redis() -> Iterator[Redis]:
+    """One that the module may kill. It keeps nothing."""
     try:
         server = Redis()
     except Absent as reason:

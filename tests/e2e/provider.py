@@ -49,9 +49,10 @@ class Provider:
     ``signer``, which has a key (kid ``signer-1``) instead of a secret, and
     ``browser`` once it is told where the gateway is."""
 
-    def __init__(self) -> None:
+    def __init__(self, *options: str) -> None:
+        """``opaque``: its access tokens are opaque."""
         install()
-        self.process = Process(["node", "server.mjs"], cwd=FOLDER)
+        self.process = Process(["node", "server.mjs", *options], cwd=FOLDER)
         greeting = self.process.greeting()
         self.issuer: str = greeting["issuer"]
         self._control: str = greeting["control"]
@@ -105,17 +106,31 @@ class Provider:
         code: str = self._steer(f"code?client={client}&challenge={challenge}")["code"]
         return code
 
-    def token(self, client: str = "service", scope: str = "read write") -> str:
-        """An access token straight from the provider, by client_credentials."""
+    def token(self, client: str = "service", scope: str = "read write", **headers: str) -> str:
+        """An access token straight from the provider, by client_credentials.
+
+        ``headers`` of the request; ``_`` in a name stands for ``-``.
+        """
         form = {"grant_type": "client_credentials", "scope": scope}
+        token: str = self._post("/token", form, client, **headers)["access_token"]
+        return token
+
+    def revoke(self, token: str, client: str = "service") -> None:
+        """The client takes its token back (RFC 7009)."""
+        self._post("/token/revocation", {"token": token}, client)
+
+    def _post(self, path: str, form: dict[str, str], client: str, **headers: str) -> Any:
         request = urllib.request.Request(
-            self.issuer + "/token",
+            self.issuer + path,
             data=urllib.parse.urlencode(form).encode(),
-            headers={"Authorization": basic(client, secret(client))},
+            headers={
+                "Authorization": basic(client, secret(client)),
+                **{name.replace("_", "-"): value for name, value in headers.items()},
+            },
         )
         with urllib.request.urlopen(request, timeout=30) as answer:
-            token: str = json.load(answer)["access_token"]
-        return token
+            content = answer.read()
+        return json.loads(content) if content else {}
 
     def stop(self) -> None:
         self.process.stop()

@@ -53,9 +53,10 @@ class Redis:
         self.start()
 
     def database(self) -> str:
-        """The URL of a database that nobody else was given."""
+        """The URL of a database that nobody else was given, with time for a busy machine."""
         self._given += 1
-        return f"redis://127.0.0.1:{self.port}/{self._given % _DATABASES}"
+        number = self._given % _DATABASES
+        return f"redis://127.0.0.1:{self.port}/{number}?socket_timeout=5&socket_connect_timeout=5"
 
     def start(self) -> None:
         options = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]

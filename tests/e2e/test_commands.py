@@ -108,7 +108,7 @@ def test_explain_tells_route_verdicts_and_upstream_and_sends_nothing(
     assert upstream.counts()["heads"] == 0
 
 
-def test_import_openapi_makes_routes_and_is_idempotent(
+def test_import_openapi_makes_routes_and_validators_and_is_idempotent(
     gateway: Gateway, provider: Provider, upstream: Upstream, mint: Mint
 ) -> None:
     path = gateway.folder / "shop.json"
@@ -131,13 +131,20 @@ def test_import_openapi_makes_routes_and_is_idempotent(
     assert gateway.call("GET", f"{base}/things").code == "misconfigured"
     for item in content["apis"]:
         if item["name"] == "shop":
-            item["policies"] = [{"jwt": {"providers": ["acme"], "scopes": ["read"]}}]
+            assert item["policies"] == [{"openapi": {}}]
+            item["policies"].append({"jwt": {"providers": ["acme"], "scopes": ["read"]}})
     again = gateway.folder / "again.yaml"
     again.write_text(yaml.safe_dump(content))
     assert gateway.command("apply_config", str(again)).code == 0
     target = f"{base}/things/7"
     until(lambda: gateway.call("GET", target, bearer(mint.token())).status == 200, 5, "the route")
     assert gateway.call("DELETE", target, bearer(mint.token())).code == "method_not_allowed"
+    upstream.clear()
+    told = gateway.call("GET", f"{target}?undeclared=1", bearer(mint.token()))
+    assert told.json()["errors"] == [
+        {"in": "query", "name": "undeclared", "message": "is not declared"}
+    ]
+    assert upstream.counts()["heads"] == 0
 
 
 def _shop() -> dict[str, object]:

@@ -129,7 +129,7 @@ def every_page_fits_and_is_labelled(
 ) -> None:
     """On a phone in the dark too: no page is wider than the screen, every input has a name."""
     visitor.go("/admin/")
-    paths = {"/admin/", "/admin/apis/attachedpolicy/add/?kind=rate_limit"}
+    paths = {"/admin/", "/admin/counters/", "/admin/apis/attachedpolicy/add/?kind=rate_limit"}
     for path in ("apis/api", "apis/route", "apis/upstream", "apis/attachedpolicy",
                  "oidc_clients/provider", "oidc_clients/client", "auth/user"):  # fmt: skip
         paths |= {f"/admin/{path}/", f"/admin/{path}/add/"}

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from gatewaysite.metrics import collect
 from tests.e2e.conftest import Start
 from tests.e2e.documents import api, bearer, protected, standard
 from tests.e2e.gateway import Gateway
@@ -28,14 +29,7 @@ def postgres() -> Iterator[Postgres]:
     server.stop()
 
 
-@pytest.fixture(scope="module")
-def redis() -> Iterator[Redis]:
-    try:
-        server = Redis()
-    except Absent as reason:
-        pytest.skip(str(reason))
-    yield server
-    server.stop()
+OTHERS = {"quota": {"per": "month"}, "concurrency": {}}
 
 
 def _limited(on_failure: str) -> dict[str, object]:
@@ -44,16 +38,19 @@ def _limited(on_failure: str) -> dict[str, object]:
 
 @pytest.fixture(scope="module")
 def gateway(
-    start: Start, provider: Provider, upstream: Upstream, postgres: Postgres, redis: Redis
+    start: Start, provider: Provider, upstream: Upstream, postgres: Postgres, own_redis: Redis
 ) -> Gateway:
     document = standard(provider, upstream)
     for choice in ("deny", "local", "allow"):
         document["apis"].append(protected(choice, upstream.url, _limited(choice)))
+        for kind, options in OTHERS.items():
+            limit = {kind: {"limit": 2, "by": "route", "on_failure": choice, **options}}
+            document["apis"].append(protected(f"{kind}-{choice}", upstream.url, limit))
     return start(
         document,
         {
             "GATEHOUSE_DATABASE_URL": postgres.database(),
-            "GATEHOUSE_STATE_URL": redis.database(),
+            "GATEHOUSE_STATE_URL": own_redis.database(),
         },
     )
 
@@ -94,23 +91,37 @@ def _refused(client: Client, token: str) -> bool:
     return client.answer().code == "token_revoked"
 
 
+def _outages_are_shown(gateway: Gateway) -> None:
+    """Each limit's, by what it declares, in the counters that the console sums up."""
+    kinds = ("rate_limit", *OTHERS)
+    expected = {(kind, choice) for kind in kinds for choice in ("deny", "local", "allow")}
+    folder = gateway.folder / "data"
+    until(lambda: set(collect(folder).outages) == expected, 10, "the outages in the counters")
+
+
 def test_F2_without_the_counters_each_route_does_as_it_declares(
-    gateway: Gateway, provider: Provider, redis: Redis
+    gateway: Gateway, provider: Provider, own_redis: Redis
 ) -> None:
     fields = bearer(provider.token())
     for choice in ("deny", "local", "allow", "orders"):
         assert gateway.call("GET", f"/{choice}/id/1", fields).status == 200
     with Load(gateway.address, [provider.token()], 4) as load:
         load.await_answers(50)
-        redis.process.process.kill()
-        redis.process.wait(10)
+        own_redis.process.process.kill()
+        own_redis.process.wait(10)
         denied = gateway.call("GET", "/deny/id/1", fields)
         assert (denied.status, denied.code) == (503, "state_unavailable")
         assert denied.get("retry-after")
         for choice in ("local", "allow", "orders"):
             assert gateway.call("GET", f"/{choice}/id/1", fields).status == 200
+        for kind in OTHERS:
+            denied = gateway.call("GET", f"/{kind}-deny/id/1", fields)
+            assert (denied.status, denied.code) == (503, "state_unavailable")
+            for choice in ("local", "allow"):
+                assert gateway.call("GET", f"/{kind}-{choice}/id/1", fields).status == 200
+        _outages_are_shown(gateway)
         load.await_answers(200)
-        redis.start()
+        own_redis.start()
         until(lambda: gateway.call("GET", "/deny/id/1", fields).status == 200, 10, "the recovery")
         load.await_answers(50)
     assert load.totals.spotless(), load.totals

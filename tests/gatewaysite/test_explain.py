@@ -16,6 +16,7 @@ from apis.routing import Route
 from gatewaysite.following import read_document
 from gatewaysite.wiring import World
 from policies.core.values import PASS, Call, Headers, Request
+from policies.models import Generation
 from policies.stores.open import open_state
 
 CONFIG = """
@@ -116,7 +117,7 @@ def test_it_counts_nothing(explain: Explain) -> None:
 
 def test_it_shows_what_served_calls_have_counted(explain: Explain, settings: Any) -> None:
     world = World(settings.ENVIRONMENT, open_state(settings.ENVIRONMENT.state), log="off")
-    generation, document = read_document()
+    generation, document = read_document(Generation.CONFIGURATION)
     world.install(world.build(document, generation))
     table = world.live.current()
     assert table is not None

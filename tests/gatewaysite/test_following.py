@@ -4,8 +4,7 @@ import asyncio
 import io
 import json
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +12,24 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from django.conf import settings
 from django.core.management import call_command
-from django.db import OperationalError, connection
 from jwt.algorithms import ECAlgorithm
 
 from apis.models import Api, AttachedPolicy, Upstream
 from apis.routing import NotMatched, Route
+from gatewaysite import following
 from gatewaysite.following import Follower
 from gatewaysite.lastgood import LastGood
 from gatewaysite.wiring import World
+from oidc_clients.credentials import Peppers, make_api_key
 from oidc_clients.jwks import KeySet
-from oidc_clients.models import Provider
+from oidc_clients.models import ApiKey, Client, Provider, SigningKey
 from oidc_clients.published import Source
 from oidc_clients.stored_keys import store_keys
-from policies.models import Generation
+from policies import key_life
+from policies.models import GatewayKey, Generation
 from policies.secrets import Secret
 from policies.stores.memory import MemoryState
+from tests.databases import database_down
 
 CONFIG = """
 format: 1
@@ -52,10 +54,13 @@ class Worker:
         environment = settings.ENVIRONMENT.model_copy(update={"data_dir": folder})
         self.world = World(environment, MemoryState(), log="off")
         self.last_good = LastGood(folder / "last-good.json")
-        self.follower = Follower(self.world, self.last_good)
+        self.follower = Follower(self.world, folder)
 
     def poll(self) -> None:
         self.follower.poll(lambda step: step())
+
+    def knows(self, api_key: str) -> bool:
+        return self.world.clients.api_key(api_key.encode(), time.time()) is not None
 
     def route(self, path: str) -> Route | NotMatched:
         table = self.world.live.current()
@@ -65,6 +70,13 @@ class Worker:
     def serves(self, path: str) -> bool:
         route = self.route(path)
         return isinstance(route, Route) and route.refusal is None
+
+
+def issue(client: Client) -> str:
+    """A new API key of the client."""
+    key = make_api_key()
+    client.api_keys.create(name="main", digest=Peppers(settings.SECRET_KEYS).digest(key))
+    return key
 
 
 @pytest.fixture
@@ -80,15 +92,6 @@ def apply(db: None, tmp_path: Path) -> Callable[[str], None]:
         call_command("apply_config", str(path), stdout=io.StringIO())
 
     return command
-
-
-@contextmanager
-def database_down() -> Iterator[None]:
-    def refuse(*_: Any) -> Any:
-        raise OperationalError("the server is gone")
-
-    with connection.execute_wrapper(refuse):
-        yield
 
 
 Apply = Callable[[str], None]
@@ -157,22 +160,15 @@ def test_F1_a_worker_that_starts_without_a_database_serves_the_last_good(
     worker.poll()
     second = Worker(tmp_path)
     with database_down():
-        started(second)
+        second.follower.begin(lambda step: step())
     assert second.serves("/orders/1")
 
 
 def test_F1_without_a_database_and_a_last_good_there_is_no_table(tmp_path: Path, db: None) -> None:
     worker = Worker(tmp_path)
     with database_down():
-        started(worker)
+        worker.follower.begin(lambda step: step())
     assert worker.world.live.current() is None
-
-
-def started(worker: Worker) -> None:
-    """What the thread of ``Follower.start`` does before the worker serves."""
-    worker.poll()
-    if worker.world.live.current() is None:
-        worker.follower.use_last_good(lambda step: step())
 
 
 def test_the_last_good_holds_no_secret_and_is_nobody_elses(
@@ -194,7 +190,7 @@ def test_the_last_good_holds_no_secret_and_is_nobody_elses(
 def test_F8_a_last_good_that_cannot_be_written_stops_nothing(apply: Apply, tmp_path: Path) -> None:
     apply("/orders")
     worker = Worker(tmp_path)
-    worker.follower = Follower(worker.world, LastGood(tmp_path / "absent" / "last-good.json"))
+    worker.follower = Follower(worker.world, tmp_path / "absent")
     worker.poll()
     assert worker.serves("/orders")
 
@@ -281,13 +277,18 @@ def test_F5_a_secret_that_no_key_opens_refuses_its_routes_alone(
 def test_the_thread_follows_and_ends(apply: Apply, tmp_path: Path, transactional_db: None) -> None:
     """Through the real thread and event loop, with a database file that threads can share."""
     worker = Worker(tmp_path)
+    kept: list[bool] = []
+    world = worker.world
+    follower = Follower(world, tmp_path, lambda: kept.append(world.live.current() is not None))
 
     async def life() -> None:
-        await worker.follower.start()
-        await worker.follower.stop()
+        await follower.start()
+        await follower.stop()
 
     asyncio.run(life())
-    assert worker.world.live.current() is not None
+    assert world.live.current() is not None
+    assert kept[0] is False  # what quotas need is there before the first table is
+    assert kept[-1] is True
 
 
 def test_stored_keys_are_taken_up_when_their_generation_rises(worker: Worker, apply: Apply) -> None:
@@ -303,3 +304,141 @@ def test_stored_keys_are_taken_up_when_their_generation_rises(worker: Worker, ap
     worker.poll()
     assert slot.held is not None
     assert slot.held.keys.knows("k1")
+
+
+def test_B5_a_key_is_in_force_and_revoked_at_the_next_poll_without_another_table(
+    worker: Worker, apply: Apply
+) -> None:
+    apply("/orders")
+    client = Client.objects.create(name="partner-a")
+    worker.poll()
+    table = worker.world.live.current()
+    key = issue(client)
+    assert not worker.knows(key)
+    worker.poll()
+    assert worker.knows(key)
+    client.api_keys.all().delete()
+    worker.poll()
+    assert not worker.knows(key)
+    assert worker.world.live.current() is table
+
+
+def test_B5_a_client_that_is_switched_off_loses_its_credentials(
+    worker: Worker, apply: Apply
+) -> None:
+    apply("/orders")
+    client = Client.objects.create(name="partner-a")
+    key = issue(client)
+    worker.poll()
+    assert worker.knows(key)
+    client.enabled = False
+    client.save()
+    worker.poll()
+    assert not worker.knows(key)
+
+
+def test_B5_a_key_is_revoked_although_the_table_cannot_be_built(
+    worker: Worker, apply: Apply
+) -> None:
+    apply("/orders")
+    client = Client.objects.create(name="partner-a")
+    key = issue(client)
+    worker.poll()
+    AttachedPolicy.objects.create(kind="no_such_kind")
+    client.api_keys.all().delete()
+    worker.poll()
+    assert not worker.knows(key)
+
+
+def test_F1_credentials_stay_in_force_and_are_kept_for_the_next_start(
+    worker: Worker, apply: Apply, tmp_path: Path
+) -> None:
+    apply("/orders")
+    kept, revoked = (issue(Client.objects.create(name=name)) for name in ("a", "b"))
+    worker.poll()
+    Client.objects.get(name="b").delete()
+    worker.poll()
+    second = Worker(tmp_path)
+    with database_down():
+        worker.poll()
+        second.follower.begin(lambda step: step())
+    for each in (worker, second):
+        assert each.knows(kept)
+        assert not each.knows(revoked)
+    path = tmp_path / "last-good-credentials.json"
+    assert kept not in path.read_text()
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_F5_a_signing_secret_that_no_key_opens_is_missing_alone(
+    worker: Worker, apply: Apply, caplog: pytest.LogCaptureFixture
+) -> None:
+    apply("/orders")
+    client = Client.objects.create(name="partner-a")
+    key = issue(client)
+    client.signing_keys.create(
+        key_id="s", algorithm="hmac-sha256", secret=Secret("0123456789abcdef")
+    )
+    SigningKey.objects.update(secret="ffffffff:AAAA")
+    worker.poll()
+    assert worker.knows(key)
+    assert worker.world.clients.signing_key("s") is None
+    assert any("not configured" in line for line in caplog.messages)
+
+
+def kids(worker: Worker) -> list[str]:
+    return [key["kid"] for key in json.loads(worker.world.signer.jwks)["keys"]]
+
+
+def test_the_gateways_own_keys_are_followed_without_another_table(
+    worker: Worker, apply: Apply, django_assert_num_queries: Any
+) -> None:
+    apply("/orders")
+    worker.poll()
+    table = worker.world.live.current()
+    assert kids(worker) == []
+    key_life.ensure()
+    worker.poll()
+    (first,) = kids(worker)
+    key = worker.world.signer.current(time.time())
+    assert key is not None
+    assert key.id == first
+    with django_assert_num_queries(1):
+        worker.poll()
+    key_life.revoke(GatewayKey.objects.get(key_id=first))
+    worker.poll()
+    assert first not in kids(worker)
+    assert worker.world.live.current() is table
+
+
+def test_F1_without_a_database_a_worker_signs_with_the_keys_it_had(
+    worker: Worker, apply: Apply, tmp_path: Path
+) -> None:
+    apply("/orders")
+    key_life.ensure()
+    worker.poll()
+    kept = (tmp_path / "last-signing-keys.json").read_text()
+    assert "PRIVATE" not in kept
+    again = Worker(tmp_path)
+    with database_down():
+        again.follower.begin(lambda step: step())
+    assert kids(again) == kids(worker) != []
+    assert again.serves("/orders/1")
+
+
+def test_the_use_of_a_key_is_written_down_by_the_thread_alone(
+    worker: Worker, apply: Apply, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any
+) -> None:
+    monkeypatch.setattr(following, "WRITE_USED", 0.0)
+    apply("/orders")
+    key = issue(Client.objects.create(name="partner-a"))
+    worker.poll()
+    with django_assert_num_queries(0):
+        assert worker.knows(key)
+    with database_down():
+        worker.poll()
+    assert ApiKey.objects.get().last_used is None
+    worker.poll()
+    assert ApiKey.objects.get().last_used is not None
+    with django_assert_num_queries(1):
+        worker.poll()

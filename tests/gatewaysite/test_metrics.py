@@ -26,6 +26,8 @@ def test_the_workers_are_added_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     first = _observer(("orders", 200, "", 0.003), ("orders", 401, "token_expired", 0.0002))
     second = _observer(("orders", 200, "", 0.2))
     second.metrics.count_report("orders", "limit", "rate_limited")
+    first.metrics.count_outage("limit", "local")
+    second.metrics.count_outage("limit", "local")
     _written_by(11, first, tmp_path, monkeypatch)
     _written_by(12, second, tmp_path, monkeypatch)
     _written_by(12, second, tmp_path, monkeypatch)  # a worker replaces what it wrote before
@@ -33,6 +35,7 @@ def test_the_workers_are_added_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert 'gatehouse_requests_total{route="orders",status="200",code=""} 2' in lines
     assert 'gatehouse_requests_total{route="orders",status="401",code="token_expired"} 1' in lines
     assert 'gatehouse_reported_total{route="orders",policy="limit",code="rate_limited"} 1' in lines
+    assert 'gatehouse_limit_outages_total{policy="limit",on_failure="local"} 2' in lines
     assert 'gatehouse_request_seconds_bucket{route="orders",le="0.001"} 1' in lines
     assert 'gatehouse_request_seconds_bucket{route="orders",le="0.005"} 2' in lines
     assert 'gatehouse_request_seconds_bucket{route="orders",le="+Inf"} 3' in lines

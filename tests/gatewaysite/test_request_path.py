@@ -32,6 +32,8 @@ def document(port: int) -> Document:
     policies = [
         {"jwt": {"providers": ["acme"], "scopes": ["read"]}},
         {"rate_limit": {"limit": 3, "per": 60}},
+        {"quota": {"limit": 1000, "per": "month"}},
+        {"concurrency": {"limit": 1000}},
         {"body_limit": {"max_bytes": 100}},
         {"forward_identity": {"headers": {"X-Subject": "sub"}}},
         {"security_headers": {}},

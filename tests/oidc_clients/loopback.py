@@ -25,6 +25,8 @@ class Provider:
         self.cache_control = ""
         self.metadata: dict[str, Any] = {}
         self.answers: dict[str, Any] = {}  # by name of a path: what is answered there
+        self.said: Any = {"active": False}  # of every token that it is asked about
+        self.status = 200  # of that answer
         self.seen: list[tuple[str, dict[str, str], bytes]] = []
         self.arrived = threading.Event()  # a request came
         self.gate = threading.Event()  # answers wait for it
@@ -73,6 +75,7 @@ class _Handler(BaseHTTPRequestHandler):
         "/.well-known/openid-configuration": "metadata",
         "/jwks": "jwks",
         "/token": "token",
+        "/introspect": "introspect",
         "/elsewhere": "elsewhere",
         "/userinfo": "userinfo",
     }
@@ -100,6 +103,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.json({"issuer": provider.issuer} | endpoints | provider.metadata)
         elif what == "jwks":
             self.json({"keys": provider.keys}, {"Cache-Control": provider.cache_control})
+        elif what == "introspect":
+            self.json(provider.said, status=provider.status)
         else:
             self.json(provider.answers.get(what, {"what": what}))
 

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa
 
-from oidc_clients.jwks import MAX_KEYS, KeySet, has_roca_fingerprint
+from oidc_clients.jwks import MAX_KEYS, KeySet
+from policies.rsa import has_roca_fingerprint
 from tests.oidc_clients.conftest import ALGORITHMS, Keys, SigningKey, b64
 
 

@@ -81,3 +81,9 @@ def test_options_that_nobody_checked_do_not_get_in():
     assert refused({"kind": "jwt", "config": {}})
     assert refused({"kind": "jwt", "config": {}, "name": "x"})
     assert issubclass(KINDS["jwt"].Config, PolicyConfig)
+
+
+def test_an_option_that_is_a_word_of_python_is_stored_as_the_file_says_it() -> None:
+    entry = PolicyEntry.of("injection", {"in": ["query"], "mode": "report"})
+    assert entry.options == {"in": ["query"]}
+    assert PolicyEntry.of("injection", {**entry.options, "mode": "report"}) == entry

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field, ValidationError
 
-from policies.core.config import PolicyConfig, problems_of
+from policies.core.config import PolicyConfig, option_names, problems_of
 from policies.core.policy import Policy
 from policies.drawing import option_field
 from policies.entries import PolicyEntry
@@ -67,7 +67,7 @@ def errors_of(**changes: str | None) -> dict[str, list[str]]:
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_every_kind_draws_a_form_whose_fields_explain_themselves(kind: type[Policy]) -> None:
     form = policy_form(kind)()
-    assert list(form.fields) == [PREFIX + name for name in kind.Config.model_fields]
+    assert list(form.fields) == [PREFIX + name for name in option_names(kind.Config)]
     for field in form.fields.values():
         assert field.label
         assert field.help_text
@@ -78,8 +78,11 @@ def test_every_kind_draws_a_form_whose_fields_explain_themselves(kind: type[Poli
 def test_a_form_sent_as_it_opens_means_the_defaults(kind: type[Policy]) -> None:
     needed = {
         "client_credentials": {"provider": "acme"},
+        "concurrency": {"limit": "1"},
         "cors": {"origins": "*"},
+        "introspection": {"provider": "acme"},
         "jwt": {"providers": "acme"},
+        "quota": {"limit": "1", "per": "day"},
         "rate_limit": {"limit": "1", "per": "1"},
         "session": {"provider": "acme"},
         "token_exchange": {"provider": "acme"},
@@ -92,6 +95,8 @@ def test_a_form_sent_as_it_opens_means_the_defaults(kind: type[Policy]) -> None:
         if isinstance(bound.field, forms.BooleanField):
             if value:
                 query[bound.html_name] = "on"
+        elif isinstance(bound.field, forms.MultipleChoiceField):
+            query.setlist(bound.html_name, value)
         elif value is not None:
             query[bound.html_name] = str(value)
     for name, value in needed.get(kind.kind, {}).items():
@@ -100,8 +105,11 @@ def test_a_form_sent_as_it_opens_means_the_defaults(kind: type[Policy]) -> None:
     assert sent.is_valid(), sent.errors
     plain = {
         "client_credentials": {"provider": "acme"},
+        "concurrency": {"limit": 1},
         "cors": {"origins": ["*"]},
+        "introspection": {"provider": "acme"},
         "jwt": {"providers": ["acme"]},
+        "quota": {"limit": 1, "per": "day"},
         "rate_limit": {"limit": 1, "per": 1},
         "session": {"provider": "acme"},
         "token_exchange": {"provider": "acme"},

@@ -8,6 +8,7 @@ from django.core.management import CommandError, call_command
 
 from apis.models import Upstream
 from oidc_clients.models import Client, Provider, ProviderClient, SigningKey
+from policies import key_life
 from policies.models import Generation
 from policies.secrets import Keyring, Secret
 
@@ -31,6 +32,7 @@ def stored(db: None, settings: Any) -> None:
     SigningKey.objects.create(client=client, key_id="k", secret=Secret("second"))
     Upstream.objects.create(name="orders", tls_key=Secret("third"))
     Upstream.objects.create(name="plain")
+    key_life.ensure()
 
 
 def rotate() -> str:
@@ -54,16 +56,18 @@ def revealed() -> list[str]:
 def test_A1_every_secret_opens_with_the_new_key_alone(stored: None, settings: Any) -> None:
     settings.SECRET_KEYS = [NEW, OLD]
     assert rotate().splitlines() == [
+        "policies.GatewayKey.private_key: 1 of 1 re-encrypted",
         "oidc_clients.Provider.shared_secret: 1 of 1 re-encrypted",
         "oidc_clients.Provider.former_shared_secret: 1 of 1 re-encrypted",
         "oidc_clients.ProviderClient.secret: 1 of 1 re-encrypted",
         "oidc_clients.ProviderClient.key: 1 of 1 re-encrypted",
         "oidc_clients.SigningKey.secret: 1 of 1 re-encrypted",
         "apis.Upstream.tls_key: 1 of 1 re-encrypted",
-        "6 re-encrypted",
+        "7 re-encrypted",
     ]
     settings.SECRET_KEYS = [NEW]
     assert revealed() == ["fourth", "fifth", "sixth", "first", "second", "third"]
+    assert len(key_life.opened(key_life.sealed_keys())) == 1
     assert ProviderClient.objects.get().secret.source == "env:ACME"
 
 

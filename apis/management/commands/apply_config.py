@@ -8,8 +8,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from apis.apply import Outcome, apply_file
-from apis.yaml_text import MAX_BYTES
 from policies.references import Sources
+from policies.yaml_text import MAX_BYTES
 
 
 class Command(BaseCommand):

@@ -1,4 +1,4 @@
-"""``manage.py import_openapi FILE|URL --api NAME --upstream URL``: routes from a document."""
+"""``manage.py import_openapi FILE|URL --api NAME --upstream URL``: routes and validators."""
 
 import os
 from argparse import ArgumentParser
@@ -22,14 +22,15 @@ _CLOSED = """\
 Nothing says yet who may call {api}: its routes answer 503 misconfigured until an identity policy
 is attached. Attach one to the API in the console, or in a file:
 1. python manage.py export_config > gatehouse.yaml
-2. below "name: {api}" add  policies: [{{jwt: {{providers: [NAME]}}}}]  (public: {{}} for everybody)
+2. to the policies of {api} add  - jwt: {{providers: [NAME]}}  (- public: {{}} for everybody)
 3. python manage.py apply_config gatehouse.yaml"""
 
 
 class Command(BaseCommand):
     help = (
         "Creates or updates the API NAME with the operations of an OpenAPI 3.0 or 3.1 document "
-        "as its routes. Policies of routes that persist are kept, and so are routes made by hand."
+        "as its routes; calls of a new API are judged by the document (policy openapi). Policies "
+        "of routes that persist are kept, and so are routes made by hand."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -14,7 +14,10 @@ from gatewaysite.environment import Environment
 from gatewaysite.following import ChangedWhileRead, read_document
 from gatewaysite.wiring import World
 from oidc_clients.fetch import Response
-from oidc_clients.oauth import Endpoints
+from oidc_clients.oauth import Endpoint, Endpoints, Issuer, ProviderUnavailable
+from oidc_clients.revoking import stored_book
+from policies.key_life import opened, sealed_keys
+from policies.models import Generation
 from policies.stores.open import open_state
 from policies.stores.peek import PeekState
 
@@ -38,17 +41,22 @@ class Command(BaseCommand):
             _data(options["data"]),
         )
         try:
-            generation, document = read_document()
+            generation, document = read_document(Generation.CONFIGURATION)
+            _, clients = read_document(Generation.CREDENTIALS)
         except (NotDescribable, ChangedWhileRead) as error:
             raise CommandError(f"the configuration cannot be read: {error}") from error
         environment: Environment = settings.ENVIRONMENT
         world = World(environment, PeekState(open_state(environment.state)), log="off")
-        world.token_store.endpoints = _NobodyIsAsked()
+        world.token_store.endpoints = world.introspector.endpoints = _NobodyIsAsked()
         world.sessions.renews = False  # a refresh token that is used must not be lost
         built = world.build(document, generation)
         world.install(built)
         world.install_keys()
-        for problem in built.problems:
+        world.signer.replace(opened(sealed_keys()))
+        book = world.build_clients(clients)
+        world.clients.replace(book)
+        world.revoke(stored_book())
+        for problem in (*built.problems, *book.problems):
             self.stderr.write(f"problem   {problem}")
         for line in asyncio.run(explain(Gateway(**world.gateway_arguments()), asked)):
             self.stdout.write(line)
@@ -60,7 +68,9 @@ class _NobodyIsAsked(Endpoints):
     def __init__(self) -> None:
         """It needs no metadata."""
 
-    def ask(self, *request: Any) -> Response:
+    def ask(self, issuer: Issuer, endpoint: Endpoint, *request: Any) -> Response:
+        if endpoint == "introspection_endpoint":
+            raise ProviderUnavailable("explain asks nobody")
         return Response(200, {"access_token": "as-if-granted", "token_type": "Bearer"}, {})
 
 

@@ -12,7 +12,7 @@ from oidc_clients.examine import examine
 from oidc_clients.finding import Finding, Severity
 from oidc_clients.models import Provider
 from oidc_clients.rows import client_of, spec_of
-from policies.secrets import SecretUnreadable
+from policies.references import SecretUnreadable
 
 
 class Command(BaseCommand):

@@ -1,16 +1,15 @@
 """``manage.py create_api_key --client NAME``: make a key, store its digest, print it once."""
 
 from argparse import ArgumentParser
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from pydantic import TypeAdapter, ValidationError
 
 from oidc_clients.config import Moment, Token
-from oidc_clients.credentials import Peppers, make_api_key, shown_prefix
+from oidc_clients.issuing import DEFAULT_OVERLAP, MAX_OVERLAP_HOURS, free_name, issue, rotate
 from oidc_clients.models import Client
 from policies.core.config import problems_of
 
@@ -27,25 +26,50 @@ class Command(BaseCommand):
         parser.add_argument(
             "--expires", metavar="WHEN", help="a day (its first instant, UTC) or a moment"
         )
+        parser.add_argument(
+            "--rotate",
+            metavar="KEY",
+            help="name of the key that this one takes the place of, with its scopes and expiry",
+        )
+        parser.add_argument(
+            "--overlap",
+            type=float,
+            metavar="HOURS",
+            help="how long the former key goes on working (24)",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        expires = _checked(_EXPIRES, options["expires"], "--expires")
-        if expires is not None and expires <= timezone.now():
-            raise CommandError("--expires: this moment has passed", returncode=2)
-        words = [word for text in options["scopes"] for word in text.replace(",", " ").split()]
-        scopes = _checked(_SCOPES, words, "--scopes")
         client = Client.objects.filter(name=options["client"]).first()
         if client is None:
             raise CommandError(f"no client is called {options['client']}", returncode=2)
-        key = make_api_key()
-        client.api_keys.create(
-            name=_free_name(client),
-            prefix=shown_prefix(key),
-            digest=Peppers(settings.SECRET_KEYS).digest(key),
-            scopes=scopes,
-            expires=expires,
+        make = _issued if options["rotate"] is None else _rotated
+        self.stdout.write(make(client, options))
+
+
+def _issued(client: Client, options: dict[str, Any]) -> str:
+    if options["overlap"] is not None:
+        raise CommandError("--overlap goes with --rotate", returncode=2)
+    expires = _checked(_EXPIRES, options["expires"], "--expires")
+    if expires is not None and expires <= timezone.now():
+        raise CommandError("--expires: this moment has passed", returncode=2)
+    words = [word for text in options["scopes"] for word in text.replace(",", " ").split()]
+    scopes = _checked(_SCOPES, words, "--scopes")
+    return issue(client, free_name(client), scopes, expires)
+
+
+def _rotated(client: Client, options: dict[str, Any]) -> str:
+    if options["scopes"] or options["expires"] is not None:
+        raise CommandError(
+            "--rotate takes scopes and expiry from the former key: leave out --scopes, --expires",
+            returncode=2,
         )
-        self.stdout.write(key)
+    former = client.api_keys.filter(name=options["rotate"]).first()
+    if former is None:
+        raise CommandError(f"{client} has no key {options['rotate']}", returncode=2)
+    hours = options["overlap"]
+    if hours is not None and not 0 <= hours <= MAX_OVERLAP_HOURS:
+        raise CommandError(f"--overlap: give 0 to {MAX_OVERLAP_HOURS} hours", returncode=2)
+    return rotate(former, DEFAULT_OVERLAP if hours is None else timedelta(hours=hours))
 
 
 def _checked(adapter: TypeAdapter[Any], value: Any, option: str) -> Any:
@@ -56,11 +80,3 @@ def _checked(adapter: TypeAdapter[Any], value: Any, option: str) -> Any:
     except ValidationError as error:
         messages = {problem.message for problem in problems_of(error)}
         raise CommandError(f"{option}: {', '.join(sorted(messages))}", returncode=2) from error
-
-
-def _free_name(client: Client) -> str:
-    """``key-1``, ``key-2``, …: what the key is called among the client's."""
-    taken = set(client.api_keys.values_list("name", flat=True))
-    return next(
-        name for name in map("key-{}".format, range(1, len(taken) + 2)) if name not in taken
-    )

@@ -11,7 +11,8 @@ from django.apps import apps
 from django.core.management.base import BaseCommand, CommandError
 from django.db import models, transaction
 
-from policies.secrets import Keyring, Secret, SecretField, SecretUnreadable
+from policies.references import SecretUnreadable
+from policies.secrets import Keyring, Secret, SecretField
 
 
 class Command(BaseCommand):

@@ -54,12 +54,22 @@ def test_P4_the_spellings_are_forty() -> None:
         (b"/caf%c3%a9", "/caf%C3%A9"),
         (b"/a%3Fb%25c", "/a%3Fb%25c"),
         (b"/m;color=red/x", "/m;color=red/x"),
+        (b"/m/;color=red;size=%37/x", "/m/;color=red;size=7/x"),
+        (b"/m/;color=red/../x", "/m/x"),
         (b"/.well-known/jwks.json", "/.well-known/jwks.json"),
         (b"/...", "/..."),
     ],
 )
 def test_paths_are_normalised(raw: bytes, path: str) -> None:
     assert canonical_path(raw) == path
+
+
+@pytest.mark.parametrize(
+    "raw", [b"/a/;", b"/a/;x", b"/a/;=1", b"/a/;/b", b"/a/;x=1;/b", b"/a/%3bx=1", b"/a/;..=1/b"]
+)
+def test_P4_a_segment_of_parameters_has_names_and_values(raw: bytes) -> None:
+    with pytest.raises(TargetRefused, match="dot segment"):
+        canonical_path(raw)
 
 
 @given(st.binary(max_size=60).map(lambda tail: b"/" + tail))

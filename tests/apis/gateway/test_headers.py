@@ -94,3 +94,25 @@ def test_forwarding_lines_name_client_scheme_and_host() -> None:
         "x-forwarded-for: 2001:db8::1\r\nx-forwarded-proto: https\r\n"
         "x-forwarded-host: api.example:8443\r\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("lines", "certificate"),
+    [
+        ([], None),
+        ([b":AAEC:"], b"\x00\x01\x02"),
+        ([b" :AAEC:; ignored=1 "], b"\x00\x01\x02"),
+        ([b":AAEC:", b":AAEC:"], None),
+        ([b":AAEC:, :AAEC:"], None),
+        ([b"::"], None),
+        ([b":A_-C:"], None),
+        ([b'"AAEC"'], None),
+        ([b"AAEC"], None),
+        ([b"\xff"], None),
+    ],
+)
+def test_a_certificate_is_told_as_one_byte_sequence(
+    lines: list[bytes], certificate: bytes | None
+) -> None:
+    received = Headers([(b"client-cert", line) for line in lines])
+    assert headers.told_certificate(received) == certificate

@@ -21,10 +21,14 @@
 //   /_ctl/console?base=URL  where the console is, for the client `console`: userinfo says of ruth
 //                           that she is in `admins`, of sam that he is in `staff`
 //
+// With the argument `opaque` its access tokens say nothing by themselves and are introspected.
+// Tokens are bound to a key where the request has a DPoP proof, and for the client `bound` to
+// the certificate that the header x-certificate holds (PEM in base64).
+//
 // One line of JSON on stdout says where both listen; the process ends with its stdin.
 
 import { once } from 'node:events';
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { createServer } from 'node:http';
 
 import Provider from 'oidc-provider';
@@ -41,11 +45,13 @@ const CALLBACK = 'http://127.0.0.1/cb';
 const TTL = 600;
 const GROUPS = { ruth: ['admins'], sam: ['staff'] };
 
+const FORMAT = process.argv.includes('opaque') ? 'opaque' : 'jwt';
+
 const resourceServerOf = (resource) => ({
   scope: 'read write',
   audience: resource,
   accessTokenTTL: state.ttl,
-  accessTokenFormat: 'jwt',
+  accessTokenFormat: FORMAT,
   jwt: { sign: { alg: 'RS256' } },
 });
 
@@ -61,6 +67,10 @@ const client = (client_id, grant_types, scope) => ({
 const CLIENTS = [
   client('service', ['client_credentials'], 'read write'),
   client('reader', ['client_credentials'], 'read'),
+  {
+    ...client('bound', ['client_credentials'], 'read write'),
+    tls_client_certificate_bound_access_tokens: true,
+  },
   client('gateway',
     ['client_credentials', 'password', 'refresh_token', 'authorization_code', EXCHANGE],
     'read write offline_access'),
@@ -90,6 +100,11 @@ CLIENTS.push({
   jwks: { keys: [{ ...signer.publicKey.export({ format: 'jwk' }), kid: 'signer-1', use: 'sig' }] },
 });
 
+function getCertificate(ctx) {
+  const told = ctx.get('x-certificate');
+  return told ? new X509Certificate(Buffer.from(told, 'base64')) : undefined;
+}
+
 function build(issuer, keys) {
   const provider = new Provider(issuer, {
     adapter: Shared,
@@ -114,6 +129,8 @@ function build(issuer, keys) {
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
       introspection: { enabled: true },
+      dPoP: { enabled: true },
+      mTLS: { enabled: true, certificateBoundAccessTokens: true, getCertificate },
       revocation: { enabled: true },
       resourceIndicators: {
         enabled: true,

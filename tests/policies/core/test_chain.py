@@ -298,11 +298,17 @@ def test_B2_a_credential_that_is_ambiguous_in_itself_is_refused(make_call: Any) 
     assert refused.code == "credentials_ambiguous"
 
 
-def test_B1_without_a_credential_the_first_alternative_says_what_is_missing(
+def test_B1_without_a_credential_the_first_alternative_says_what_is_missing_and_all_how(
     make_call: Any,
 ) -> None:
-    other = Credential(b"b", missing=Deny("signature_missing", "Not signed."))
-    assert run(chain_of([Credential(b"a"), other]), make_call()) is MISSING
+    """RFC 9110 11.6.1: every scheme that would do has its challenge."""
+    first = Deny("credentials_missing", "No token.", fields=((b"www-authenticate", b"Bearer"),))
+    other = Deny("signature_missing", "Not signed.", fields=((b"www-authenticate", b"Other"),))
+    alternatives = [Credential(bytes([at]), missing=deny) for at, deny in enumerate((first, other))]
+    refused = run(chain_of([*alternatives, Credential(b"c", missing=first)]), make_call())
+    assert isinstance(refused, Deny)
+    assert (refused.code, refused.detail) == (first.code, first.detail)
+    assert refused.fields == first.fields + other.fields
 
 
 def test_public_beside_another_kind_makes_credentials_optional_not_ignored(

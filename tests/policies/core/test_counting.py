@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.core.counting import address_group, counted_by
+from policies.core.counting import address_group, counted_by, readable
 from policies.core.values import Call, Headers, Identity, Request
 
 WAYS = ["identity", "ip", "client", "route", "claim:team", "header:X-Tenant"]
@@ -27,7 +27,32 @@ def test_every_key_is_short_ascii(
     for by in WAYS:
         key = counted_by(by)(call)
         assert key.isascii()
+        assert key.isprintable()
         assert len(key) <= 256
+
+
+@pytest.mark.parametrize(
+    ("by", "text"),
+    [
+        ("identity", "3:ali:ce (jwt of https://op)"),
+        ("client", "client web of https://op"),
+        ("claim:team", 'claim {"a": 1} of https://op'),
+        ("ip", "ip:192.0.2.7"),
+        ("route", "route:3:ali:ce"),
+        ("header:X-Tenant", "header:9:blue"),
+    ],
+)
+def test_a_key_can_be_read(by: str, text: str) -> None:
+    call = call_of("3:ali:ce", "web", {"a": 1}, b"9:blue", "192.0.2.7")
+    assert readable(counted_by(by)(call)) == text
+
+
+@given(texts)
+def test_whatever_is_counted_has_a_text(text: str) -> None:
+    call = call_of(text, text, text, text.encode("utf-8", "replace"), text)
+    for by in WAYS:
+        assert readable(counted_by(by)(call))
+    assert readable(text) is not None
 
 
 @given(texts)

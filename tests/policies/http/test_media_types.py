@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.http.media_types import media_type
+from policies.http.media_types import MediaType, media_type
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,7 @@ def test_other_types(line: bytes) -> None:
     kind = media_type(line)
     assert kind is not None
     assert not kind.is_json
+    assert kind.boundary == ""
 
 
 @pytest.mark.parametrize(
@@ -60,7 +61,12 @@ def test_what_names_no_type(line: bytes) -> None:
 
 def test_quoted_parameters_are_read() -> None:
     kind = media_type(b'text/plain; title="a;b=\\"c\\""; CHARSET="US-\\ASCII"')
-    assert kind == ("text/plain", "us-ascii")
+    assert kind == MediaType("text/plain", "us-ascii")
+
+
+def test_a_boundary_is_kept_as_it_stands() -> None:
+    kind = media_type(b"multipart/form-data; boundary=AaB03x")
+    assert kind == MediaType("multipart/form-data", boundary="AaB03x")
 
 
 @given(st.binary(max_size=200))

@@ -37,7 +37,7 @@ def test_B3_anything_but_scheme_space_token_reaches_the_verifier_malformed(
 
 
 @pytest.mark.parametrize(
-    "value", [b"", b"Basic dTpw", b"Bearerx " + TOKEN, b"Bear " + TOKEN, b"DPoP " + TOKEN, TOKEN]
+    "value", [b"", b"Basic dTpw", b"Bearerx " + TOKEN, b"Bear " + TOKEN, b"DPoPx " + TOKEN, TOKEN]
 )
 def test_B3_another_scheme_is_no_token(route: Make, bearing: MakeCall, value: bytes) -> None:
     one = route()
@@ -132,9 +132,9 @@ def test_another_header_and_another_scheme(route: Make, make_call: MakeCall) -> 
 def test_P14_what_carries_the_token_is_not_forwarded(route: Make) -> None:
     policy = route(header="X-Token", cookie="session").policy
     assert isinstance(policy, IdentityPolicy)
-    assert (policy.consumes, policy.cookies) == ({b"x-token"}, {"session"})
+    assert (policy.consumes, policy.cookies) == ({b"x-token", b"dpop"}, {"session"})
     plain = route().policy
-    assert (plain.consumes, plain.cookies) == ({b"authorization"}, frozenset())
+    assert (plain.consumes, plain.cookies) == ({b"authorization", b"dpop"}, frozenset())
 
 
 def test_headers_are_looked_at_as_lines(route: Make, make_call: MakeCall) -> None:

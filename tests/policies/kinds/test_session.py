@@ -117,6 +117,14 @@ def test_a_token_that_is_refused_is_no_session(
     assert (decision.code, decision.refusal.status) == (code, status)
 
 
+@pytest.mark.parametrize("bound", [{"jkt": "x"}, {"x5t#S256": "x"}, {}])
+def test_D4_a_bound_token_is_not_borne_for_anybody(visit: MakeCall, bound: Any) -> None:
+    route = Route(verdict=identity(claims={"cnf": bound}), forward_token=True)
+    call = visit()
+    assert route.code(call) == "session_invalid"
+    assert call.upstream_fields == []
+
+
 def test_J13_scopes_are_required(visit: MakeCall) -> None:
     assert Route(scopes=("read",)).run(visit()) is PASS
     assert Route(scopes=("read", "write")).code(visit(*PAGE)) == "insufficient_scope"

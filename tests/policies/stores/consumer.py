@@ -7,16 +7,23 @@ ones allowed.
 import asyncio
 import sys
 
-from policies.core.services import Rate, State
+from policies.core.services import Rate, State, Window
 from policies.stores.open import open_state
 
 CONCURRENTLY = 16
 RATE = Rate(limit=50, per=3600, burst=50)
+WINDOW = Window(limit=50, per=3600)
 
 
 async def ask(state: State, operation: str, number: int) -> bool:
     if operation == "consume":
         return (await state.consume("shared", RATE)).allowed
+    if operation == "count":
+        return (await state.count("shared", WINDOW)).allowed
+    if operation == "slide":
+        return (await state.slide("shared", WINDOW)).allowed
+    if operation == "occupy":
+        return (await state.occupy("shared", f"worker{number % 4}", 50, 600)).allowed
     if operation == "remember":
         return await state.remember_once(f"nonce {number}", 600)
     return await state.increment("shared", 1, 600) <= 50

@@ -35,7 +35,7 @@ def together(url: str, operation: str, attempts: int) -> list[int]:
             process.communicate()
 
 
-@pytest.mark.parametrize("operation", ["consume", "increment"])
+@pytest.mark.parametrize("operation", ["consume", "count", "slide", "occupy", "increment"])
 def test_R1_four_processes_get_exactly_the_limit(shared_url: str, operation: str) -> None:
     assert sum(together(shared_url, operation, 400)) == 50
 

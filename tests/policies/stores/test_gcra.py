@@ -34,7 +34,7 @@ def admitted(rate: Rate, calls: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 @given(rates, st.lists(st.tuples(gaps, costs), max_size=60))
 @example(Rate(700_000, 1, 1), [(1, 1)] * 60)
-@example(Rate(1_000_000, 1, 1), [(0, 1), (1, 1), (0, 1)])
+@example(Rate(1_000_000, 1, 1), [(0, 1), (16, 1), (0, 1)])
 def test_R1_never_more_than_the_burst_and_what_drained(
     rate: Rate, calls: list[tuple[int, int]]
 ) -> None:
@@ -47,10 +47,12 @@ def test_R1_never_more_than_the_burst_and_what_drained(
             assert taken <= rate.burst + elapsed * rate.limit / Fraction(rate.per)
 
 
-@given(st.integers(1, 10_000), st.integers(1, 60))
+@given(st.integers(1, 10_000_000), st.integers(1, 60))
+@example(159_999, 1)
+@example(999_999, 60)
 def test_a_steady_caller_gets_the_limit_within_one_percent(limit: int, per: int) -> None:
-    """Up to 10,000 a second, which is what rounding the interval up may cost."""
-    if limit / per > 10_000:
+    """Up to 160,000 a second, which is what rounding the interval up may cost."""
+    if limit / per > 160_000:
         return
     interval, _ = gcra.measures(Rate(limit, per, limit))
     assert per * gcra.SECOND / interval >= 0.99 * limit
@@ -97,13 +99,21 @@ def test_the_figures_of_one_bucket() -> None:
     rate = Rate(limit=100, per=60, burst=100)
     first, tat = gcra.take(rate, 0, NOW, 1)
     assert first == Allowance(True, 99, 0.0, 0.6)
-    assert tat == NOW + 600_000
+    assert tat == NOW + 600_000 * 16
     last, full = gcra.take(rate, NOW, NOW, 100)
     assert last == Allowance(True, 0, 0.0, 60.0)
-    refused, unchanged = gcra.take(rate, NOW + 60_000_000, NOW, 1)
+    refused, unchanged = gcra.take(rate, NOW + 60 * gcra.SECOND, NOW, 1)
     assert refused == Allowance(False, 0, 0.6, 60.0)
     assert unchanged is None
-    assert full == NOW + 60_000_000
+    assert full == NOW + 60 * gcra.SECOND
+
+
+def test_ticks_are_exact_doubles_and_no_entry_ends_before_its_bucket_is_empty() -> None:
+    year_2040 = 2_208_988_800 * 1_000_000
+    assert gcra.ticks(year_2040) + 366 * 86_400 * gcra.SECOND < 2**53
+    for moment in (NOW, NOW + 1, NOW + 15, NOW + 16):
+        ends = gcra.microseconds(moment)
+        assert 0 <= gcra.ticks(ends) - moment < 16
 
 
 def test_a_clock_set_back_costs_at_most_one_full_bucket() -> None:

@@ -1,5 +1,6 @@
 """The Redis store when Redis is stalled, gone, restarted or refuses."""
 
+import asyncio
 import os
 import signal
 from collections.abc import Callable
@@ -8,8 +9,10 @@ from typing import Any
 import pytest
 
 from policies.core.errors import StateUnavailable
-from policies.core.services import Rate
+from policies.core.services import Rate, Window
+from policies.stores import gcra
 from policies.stores import redis as store
+from policies.stores.batching import BatchingState
 from policies.stores.operations import Consume, Publish, Read, RememberOnce
 from policies.stores.redis import RedisBackend
 
@@ -22,6 +25,9 @@ class Watch:
 
     def monotonic(self) -> float:
         return self.now
+
+    def time(self) -> float:
+        return 1_800_000_000 + self.now
 
 
 @pytest.fixture
@@ -119,11 +125,31 @@ def test_a_moment_is_kept_to_the_microsecond(shared_redis: Any) -> None:
 
     def now() -> int:
         seconds, microseconds = client.time()
-        return int(seconds) * 1_000_000 + int(microseconds)
+        return gcra.ticks(int(seconds) * 1_000_000 + int(microseconds))
 
     before = now()
     RedisBackend(shared_redis.url).execute([Consume("b", Rate(1, 3600, 1))])
-    assert before <= int(client.get("gatehouse:b")) - 3_600_000_000 <= now()
+    assert before <= int(client.get("gatehouse:b")) - 3600 * gcra.SECOND <= now()
+
+
+def test_all_that_is_asked_in_one_tick_is_one_script_call(shared_redis: Any) -> None:
+    """Limits of every kind, of many callers: one message to the server and one back."""
+    client = shared_redis.client
+    client.flushall()
+    state = BatchingState(RedisBackend(shared_redis.url))
+    window, rate = Window(1000, 60), Rate(1000, 60, 1000)
+
+    async def play() -> list[bool]:
+        await state.read("warm")  # the script is there, and so is the connection
+        client.config_resetstat()
+        asked = [state.consume(f"g{n % 9}", rate) for n in range(100)]
+        asked += [state.slide(f"s{n % 9}", window) for n in range(100)]
+        asked += [state.count(f"c{n % 9}", window) for n in range(100)]
+        asked += [state.occupy(f"o{n % 9}", "me", 1000, 60) for n in range(100)]
+        return [allowance.allowed for allowance in await asyncio.gather(*asked)]
+
+    assert asyncio.run(play()) == [True] * 400
+    assert client.info("commandstats")["cmdstat_evalsha"]["calls"] == 1
 
 
 def retried(ask: Callable[[], object], watch: Watch) -> object:
@@ -134,3 +160,22 @@ def retried(ask: Callable[[], object], watch: Watch) -> object:
         except StateUnavailable:
             watch.now += 0.51
     return ask()
+
+
+def test_H4_a_server_that_was_restarted_is_not_the_one_that_remembers(
+    own_redis: Any, watch: Watch
+) -> None:
+    backend = RedisBackend(own_redis.url)
+
+    def remembers() -> bool:
+        return retried(lambda: backend.execute([RememberOnce("n", 600)]), watch) == [False]
+
+    assert not remembers()
+    own_redis.client.client_kill_filter(skipme=True)  # a new connection to the same server
+    assert remembers()
+    assert backend.unbroken_since == float("-inf")
+
+    own_redis.stop()
+    own_redis.start()
+    assert not remembers()
+    assert backend.unbroken_since == watch.time()

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('oidc_clients', '0002_relay'),
+        ('oidc_clients', '0003_keys'),
     ]
 
     operations = [

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('oidc_clients', '0003_session'),
+        ('oidc_clients', '0004_session'),
     ]
 
     operations = [

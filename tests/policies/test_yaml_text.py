@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apis import yaml_text
-from apis.yaml_text import TextRefused, read
+from policies import yaml_text
+from policies.yaml_text import TextRefused, read
 
 CANARY = "canary-4711"
 
