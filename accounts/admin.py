@@ -74,7 +74,7 @@ class ConsoleSignInAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     form = ConsoleSignInForm
     inlines = (ConsoleRoleInline,)
-    formfield_overrides = WRITE_ONLY  # type: ignore[assignment]
+    formfield_overrides = WRITE_ONLY
     readonly_fields = ("address",)
     fieldsets = (
         ("Sign-in at a provider", {"fields": PROVIDER_FIELDS}),
@@ -122,7 +122,7 @@ admin.site.unregister(User)
 
 
 @admin.register(User)
-class AccountAdmin(UserAdmin):
+class AccountAdmin(UserAdmin):  # type: ignore[type-arg]
     """Accounts; with a way back in for who lost the authenticator and all recovery codes."""
 
     actions = ("reset_second_factor",)

@@ -23,7 +23,7 @@ from asgiref.sync import async_to_sync
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import User
 from django.core.exceptions import SuspiciousOperation
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.http import HttpRequest
 from mozilla_django_oidc.auth import OIDCAuthenticationBackend
 
@@ -54,7 +54,7 @@ class ConsoleBackend(OIDCAuthenticationBackend):  # type: ignore[misc]
         """The stock class reads settings here; ours come from the console, when they are needed."""
         self.UserModel = get_user_model()
 
-    def authenticate(  # type: ignore[override]
+    def authenticate(
         self, request: HttpRequest, *, nonce: str, code_verifier: str, redirect_uri: str
     ) -> User | None:
         """The user that the callback in ``request`` proves; None when it proves none."""
@@ -70,7 +70,7 @@ class ConsoleBackend(OIDCAuthenticationBackend):  # type: ignore[misc]
             request.META[PROVIDER_SESSION_KEY] = self.provider.sign_in.issuer
             return self.get_or_create_user(tokens.access_token, tokens.id_token, claims)
         except (
-            CallbackRefused, FetchError, GrantRefused, GrantUnavailable, NoProvider,
+            CallbackRefused, FetchError, GrantRefused, IntegrityError, GrantUnavailable, NoProvider,
             SuspiciousOperation, TokenRefused, TokenUndecided,
         ) as error:  # fmt: skip
             logger.warning("console sign-in at the provider: nobody was signed in: %s", error)
@@ -87,15 +87,10 @@ class ConsoleBackend(OIDCAuthenticationBackend):  # type: ignore[misc]
         )
 
     def verify_token(self, token: str, **kwargs: Any) -> Claims:
-        """What an ID token says, once all of it holds. Raises ``TokenRefused`` and
-        ``TokenUndecided``."""
-        return self.get_payload_data(token, kwargs)
-
-    def get_payload_data(self, token: str, key: Any) -> Claims:
-        """As ``verify_token``; ``key`` holds what the token must belong to, for the keys
-        themselves are those of the provider."""
+        """What an ID token says, once all of it holds; ``kwargs`` are the nonce and the access
+        token that it must belong to. Raises ``TokenRefused`` and ``TokenUndecided``."""
         verified = async_to_sync(self.provider.party.verifier.id_claims)
-        return verified(token, key["nonce"], key["access_token"], time.time())
+        return verified(token, kwargs["nonce"], kwargs["access_token"], time.time())
 
     def get_userinfo(self, access_token: str, id_token: str, payload: Claims) -> Claims:
         """What the ID token and userinfo say of one and the same subject; the token's word counts

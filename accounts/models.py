@@ -129,7 +129,7 @@ def random_id() -> int:
     return secrets.randbelow(2**62) + 1
 
 
-class Authenticator(Device):
+class Authenticator(Device):  # type: ignore[misc]
     """A person's authenticator app (TOTP, RFC 6238), by the rules of ``accounts.second_factor``.
 
     ``last_step`` is the time step of the newest code that was accepted: none is accepted twice.

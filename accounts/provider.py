@@ -12,7 +12,7 @@ from accounts.models import ConsoleSignIn
 from oidc_clients.browser.desk import Party, desk
 from oidc_clients.browser.grants import GrantUnavailable, SignIn
 from oidc_clients.client_auth import ClientCredentials
-from oidc_clients.discovery import Metadata
+from oidc_clients.metadata import Metadata
 from oidc_clients.rows import client_of, spec_of
 from policies.references import SecretUnreadable
 

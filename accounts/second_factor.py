@@ -80,7 +80,8 @@ def _standing(request: HttpRequest) -> Standing:
 
 def authenticator_of(user: User) -> Authenticator | None:
     """The one that counts."""
-    return Authenticator.objects.filter(user=user, confirmed=True).first()
+    found: Authenticator | None = Authenticator.objects.filter(user=user, confirmed=True).first()
+    return found
 
 
 def accepts(authenticator: Authenticator, code: str) -> bool:
@@ -110,7 +111,7 @@ def offered(user: User) -> Authenticator:
     """A key that somebody may put into their app; it does not count yet."""
     begun = timezone.now() - SET_UP_TIME
     Authenticator.objects.filter(user=user, confirmed=False, created__lt=begun).delete()
-    row = Authenticator.objects.filter(user=user, confirmed=False).first()
+    row: Authenticator | None = Authenticator.objects.filter(user=user, confirmed=False).first()
     if row is None:
         key = base64.b32encode(secrets.token_bytes(KEY_BYTES)).decode()
         row = Authenticator(user=user, name="authenticator", confirmed=False, key=Secret(key))

@@ -5,10 +5,11 @@ Django's admin sends them to ``login``, and that to the step which is missing.
 """
 
 import logging
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin, messages
 from django.contrib.auth import REDIRECT_FIELD_NAME, logout
+from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -106,7 +107,7 @@ class SignInSite(admin.AdminSite):
             if refused is not None:
                 return refused
             found = form.is_valid() and second_factor.proven(
-                request.user, form.cleaned_data["code"]
+                _user(request), form.cleaned_data["code"]
             )
             if found:
                 second_factor.pass_on(request, found)
@@ -122,7 +123,7 @@ class SignInSite(admin.AdminSite):
         found = standing(request) if super().has_permission(request) else Standing.OVER
         if found not in (Standing.COMPLETE, Standing.NEEDS_SET_UP):
             return HttpResponseRedirect(reverse("admin:login"))
-        if not request.user.has_usable_password():
+        if not _user(request).has_usable_password():
             messages.info(request, "You sign in at the provider: your second factor is there.")
             return HttpResponseRedirect(reverse("admin:index"))
         form = CodeForm(request.POST or None)
@@ -130,7 +131,9 @@ class SignInSite(admin.AdminSite):
             refused = self._throttled(request, lambda asked: code_wait(asked, asked.user.pk))
             if refused is not None:
                 return refused
-            made = form.is_valid() and second_factor.set_up(request.user, form.cleaned_data["code"])
+            made = form.is_valid() and second_factor.set_up(
+                _user(request), form.cleaned_data["code"]
+            )
             if made:
                 second_factor.pass_on(request, made[0])
                 return self._show_codes(request, made[1])
@@ -138,29 +141,29 @@ class SignInSite(admin.AdminSite):
         return self._offer(request, form)
 
     def _offer(self, request: HttpRequest, form: CodeForm) -> HttpResponse:
-        offered = second_factor.offered(request.user)
-        confirmed = second_factor.authenticator_of(request.user)
+        offered = second_factor.offered(_user(request))
+        confirmed = second_factor.authenticator_of(_user(request))
         context = self._page(request, "Second factor")
         context |= {
             "form": form,
             "qr_code": second_factor.qr_code(second_factor.uri(offered)),
             "key": second_factor.readable(offered),
             "confirmed": confirmed,
-            "codes_left": RecoveryCode.objects.filter(user=request.user).count(),
+            "codes_left": RecoveryCode.objects.filter(user=_user(request)).count(),
             "required": ConsoleSignIn.current().second_factor_required,
         }
         return TemplateResponse(request, "console/second_factor_set_up.html", context)
 
     def recovery_codes_view(self, request: HttpRequest) -> HttpResponse:
         """Fresh recovery codes, for who has an authenticator."""
-        if request.method != "POST" or second_factor.authenticator_of(request.user) is None:
+        if request.method != "POST" or second_factor.authenticator_of(_user(request)) is None:
             return HttpResponseRedirect(reverse("admin:second_factor_set_up"))
-        return self._show_codes(request, second_factor.new_recovery_codes(request.user))
+        return self._show_codes(request, second_factor.new_recovery_codes(_user(request)))
 
     def remove_view(self, request: HttpRequest) -> HttpResponse:
         """Do without a second factor, where that is allowed."""
         if request.method == "POST" and not ConsoleSignIn.current().second_factor_required:
-            second_factor.remove(request.user)
+            second_factor.remove(_user(request))
             messages.success(request, "You sign in with your password alone from now on.")
         return HttpResponseRedirect(reverse("admin:second_factor_set_up"))
 
@@ -195,6 +198,11 @@ class SignInSite(admin.AdminSite):
         return TemplateResponse(
             request, "console/throttled.html", context, status=status, headers=headers
         )
+
+
+def _user(request: HttpRequest) -> User:
+    """Who is signed in; to be asked only where somebody is."""
+    return cast(User, request.user)
 
 
 def _target(request: HttpRequest) -> str:

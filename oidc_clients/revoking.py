@@ -6,7 +6,7 @@ the keys that signed it may be gone. Only its issuer, ``jti`` and expiry are kep
 
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import transaction
 from django.utils import timezone
@@ -46,7 +46,8 @@ def named_by(token: str) -> Named:
         claims = json_object(parse(text.encode()).payload)
     except NotStrict:
         raise NotRevocable("this is not a signed JWT") from None
-    issuer, token_id, ends = claims.get("iss"), claims.get("jti"), claims.get("exp")
+    issuer, token_id = claims.get("iss"), claims.get("jti")
+    ends: Any = claims.get("exp")
     if not isinstance(issuer, str) or not Provider.objects.filter(issuer=issuer).exists():
         raise NotRevocable("the token comes from no registered provider")
     if not isinstance(token_id, str) or not token_id:

@@ -16,6 +16,7 @@ from oidc_clients.introspection import (
     NextIntrospection,
 )
 from oidc_clients.oauth import Endpoints
+from oidc_clients.revocation import Entry, Kind, RevocationBook
 from policies.core.services import OpaqueTokens
 from policies.core.values import Deny, Identity
 from tests.oidc_clients.conftest import Clock
@@ -370,3 +371,34 @@ def test_without_a_client_that_proves_itself_nobody_can_ask(
     generation.refuse("acme", "its secret does not open")
     with pytest.raises(ValueError, match="does not open"):
         generation.provider("acme")
+
+
+def test_J14_what_was_taken_back_is_refused_whatever_the_provider_says(
+    gateway: Gateway, provider: Provider, clock: Clock
+) -> None:
+    """Remembered or not; and what the provider says counts again once it is given back."""
+    provider.said = said(provider, clock, jti="one", iat=int(clock.now))
+    tokens = gateway.tokens(provider)
+    assert isinstance(verdict(tokens, clock), Identity)
+    for entry in (
+        Entry(provider.issuer, Kind.TOKEN, "one"),
+        Entry(provider.issuer, Kind.SUBJECT, "user-1", clock.now + 1),
+        Entry(provider.issuer, Kind.CLIENT, "app", clock.now + 1),
+    ):
+        gateway.introspector.revoke(RevocationBook([entry]))
+        assert code(tokens, clock) == "token_revoked"
+        assert code(gateway.tokens(provider, leeway=7), clock) == "token_revoked"
+        gateway.introspector.revoke(RevocationBook())
+        tokens = gateway.tokens(provider)
+        assert isinstance(verdict(tokens, clock), Identity)
+
+
+def test_J14_a_revocation_leaves_all_others_remembered(
+    gateway: Gateway, provider: Provider, clock: Clock
+) -> None:
+    tokens = gateway.tokens(provider)
+    verdict(tokens, clock)
+    asked = provider.hits["introspect"]
+    gateway.introspector.revoke(RevocationBook([Entry(provider.issuer, Kind.TOKEN, "another")]))
+    assert isinstance(verdict(tokens, clock), Identity)
+    assert provider.hits["introspect"] == asked
