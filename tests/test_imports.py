@@ -14,6 +14,7 @@ PURE_MODULES = [
     *("apis.routing", "apis.live", "policies.registry"),
     *("apis.gateway.handle", "apis.gateway.http1", "apis.gateway.upstream"),
     *("oidc_clients.jwks", "oidc_clients.keystore", "oidc_clients.tokens"),
+    *("oidc_clients.revocation", "oidc_clients.introspection"),
 ]
 
 _WITHOUT_DJANGO = """

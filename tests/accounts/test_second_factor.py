@@ -1,5 +1,6 @@
 """Local accounts: the second factor, from setting it up to losing it (A5)."""
 
+import io
 import re
 import time
 from base64 import b32decode
@@ -7,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
@@ -312,6 +314,15 @@ def test_an_administrator_lets_somebody_in_again_who_lost_everything(app: App, a
     chosen = {"action": "reset_second_factor", "_selected_action": [ada.pk]}
     console.browser.post(page.url, chosen)
     assert second_factor.authenticator_of(ada) is None
+    browser = Client()
+    password(browser, ada)
+    assert may_look(browser)
+
+
+def test_the_last_administrator_has_a_way_back_in(app: App, ada: User) -> None:
+    with pytest.raises(CommandError, match="no account is called eve"):
+        call_command("reset_second_factor", "eve")
+    call_command("reset_second_factor", "ada", stdout=io.StringIO())
     browser = Client()
     password(browser, ada)
     assert may_look(browser)
