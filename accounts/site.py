@@ -5,6 +5,8 @@ Django's admin sends them to ``login``, and that to the step which is missing.
 """
 
 import logging
+from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 from django.contrib import admin, messages
@@ -101,18 +103,14 @@ class SignInSite(admin.AdminSite):
         """The second step: a code of the authenticator, or a recovery code."""
         if not super().has_permission(request) or standing(request) is not Standing.NEEDS_CODE:
             return HttpResponseRedirect(reverse("admin:login"))
-        form = CodeForm(request.POST or None)
+        form = CodeForm(partial(second_factor.proven, _user(request)), request.POST or None)
         if request.method == "POST":
-            refused = self._throttled(request, lambda asked: code_wait(asked, asked.user.pk))
+            refused = self._throttled(request, code_wait)
             if refused is not None:
                 return refused
-            found = form.is_valid() and second_factor.proven(
-                _user(request), form.cleaned_data["code"]
-            )
-            if found:
-                second_factor.pass_on(request, found)
+            if form.is_valid():
+                second_factor.pass_on(request, form.proof)
                 return HttpResponseRedirect(_target(request))
-            form.add_error("code", "This is not a code that is valid now. Each is accepted once.")
         context = self._page(request, "Second step of signing in")
         context |= {"form": form, "next": _target(request)}
         return TemplateResponse(request, "console/second_factor.html", context)
@@ -126,18 +124,15 @@ class SignInSite(admin.AdminSite):
         if not _user(request).has_usable_password():
             messages.info(request, "You sign in at the provider: your second factor is there.")
             return HttpResponseRedirect(reverse("admin:index"))
-        form = CodeForm(request.POST or None)
+        form = CodeForm(partial(second_factor.set_up, _user(request)), request.POST or None)
         if request.method == "POST":
-            refused = self._throttled(request, lambda asked: code_wait(asked, asked.user.pk))
+            refused = self._throttled(request, code_wait)
             if refused is not None:
                 return refused
-            made = form.is_valid() and second_factor.set_up(
-                _user(request), form.cleaned_data["code"]
-            )
-            if made:
-                second_factor.pass_on(request, made[0])
-                return self._show_codes(request, made[1])
-            form.add_error("code", "This is not a code of the key below that is valid now.")
+            if form.is_valid():
+                authenticator, codes = form.proof
+                second_factor.pass_on(request, authenticator)
+                return self._show_codes(request, codes)
         return self._offer(request, form)
 
     def _offer(self, request: HttpRequest, form: CodeForm) -> HttpResponse:
@@ -177,7 +172,9 @@ class SignInSite(admin.AdminSite):
     def _page(self, request: HttpRequest, title: str) -> dict[str, Any]:
         return {**self.each_context(request), "title": title}
 
-    def _throttled(self, request: HttpRequest, wait_of: Any) -> HttpResponse | None:
+    def _throttled(
+        self, request: HttpRequest, wait_of: Callable[[HttpRequest], int]
+    ) -> HttpResponse | None:
         """Count an attempt; the refusal of one that is too many, or cannot be counted."""
         try:
             wait = wait_of(request)

@@ -28,9 +28,9 @@ def password_wait(request: HttpRequest) -> int:
     return _wait(request, "sign_in", name, (PER_ACCOUNT,))
 
 
-def code_wait(request: HttpRequest, user_id: object) -> int:
-    """Count one code of a second factor; as ``password_wait``."""
-    return _wait(request, "second_factor", str(user_id), CODES_PER_ACCOUNT)
+def code_wait(request: HttpRequest) -> int:
+    """Count one code of a second factor of who is signed in; as ``password_wait``."""
+    return _wait(request, "second_factor", str(request.user.pk), CODES_PER_ACCOUNT)
 
 
 def provider_wait(request: HttpRequest) -> int:

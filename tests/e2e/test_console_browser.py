@@ -116,7 +116,7 @@ def attach_jwt(visitor: Visitor) -> None:
     visitor.go("/admin/apis/api/")
     page.get_by_role("link", name="orders", exact=True).first.click()
     page.get_by_role("link", name="Attach a policy").click()
-    page.get_by_role("link", name=re.compile("Requires a token")).click()
+    page.get_by_role("link", name=re.compile("^jwt ")).click()
     visitor.save("Please correct")
     expect(page.locator(".field-config_providers .errorlist")).to_be_visible()
     page.get_by_label("acme").check()
@@ -131,7 +131,8 @@ def every_page_fits_and_is_labelled(
     visitor.go("/admin/")
     paths = {"/admin/", "/admin/counters/", "/admin/apis/attachedpolicy/add/?kind=rate_limit"}
     for path in ("apis/api", "apis/route", "apis/upstream", "apis/attachedpolicy",
-                 "oidc_clients/provider", "oidc_clients/client", "auth/user"):  # fmt: skip
+                 "oidc_clients/provider", "oidc_clients/client",
+                 "accounts/consoleidentity", "auth/user"):  # fmt: skip
         paths |= {f"/admin/{path}/", f"/admin/{path}/add/"}
         visitor.go(f"/admin/{path}/")
         rows = visitor.page.locator("#result_list tbody th a").all()
