@@ -2,7 +2,7 @@
 
 import secrets
 import uuid
-from typing import Any, Self
+from typing import Self
 
 from django.conf import settings
 from django.contrib.auth.models import Group
@@ -140,17 +140,18 @@ class Authenticator(Device):  # type: ignore[misc]
     last_step = models.BigIntegerField(default=-1)
     created = models.DateTimeField(auto_now_add=True)
 
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "confirmed"], name="authenticator_one_that_counts_and_one_offered"
+            )
+        ]
+
     def verify_token(self, token: str) -> bool:
         """See ``Device``. To be asked of a row that is locked for update."""
         from accounts.second_factor import accepts
 
         return accepts(self, token)
-
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        """One person has one authenticator that counts."""
-        super().save(*args, **kwargs)
-        if self.confirmed:
-            Authenticator.objects.filter(user=self.user).exclude(pk=self.pk).delete()
 
 
 class RecoveryCode(models.Model):

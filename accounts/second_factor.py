@@ -111,11 +111,10 @@ def offered(user: User) -> Authenticator:
     """A key that somebody may put into their app; it does not count yet."""
     begun = timezone.now() - SET_UP_TIME
     Authenticator.objects.filter(user=user, confirmed=False, created__lt=begun).delete()
-    row: Authenticator | None = Authenticator.objects.filter(user=user, confirmed=False).first()
-    if row is None:
-        key = base64.b32encode(secrets.token_bytes(KEY_BYTES)).decode()
-        row = Authenticator(user=user, name="authenticator", confirmed=False, key=Secret(key))
-        row.save(force_insert=True)
+    key = base64.b32encode(secrets.token_bytes(KEY_BYTES)).decode()
+    made = {"name": "authenticator", "key": Secret(key)}
+    row: Authenticator
+    row, _ = Authenticator.objects.get_or_create(user=user, confirmed=False, defaults=made)
     return row
 
 
@@ -126,8 +125,9 @@ def set_up(user: User, code: str) -> tuple[Authenticator, list[str]] | None:
     row = Authenticator.objects.select_for_update().filter(user=user, confirmed=False).first()
     if row is None or not row.verify_token(code):
         return None
+    Authenticator.objects.filter(user=user, confirmed=True).delete()
     row.confirmed = True
-    row.save()
+    row.save(update_fields=["confirmed"])
     return row, new_recovery_codes(user)
 
 

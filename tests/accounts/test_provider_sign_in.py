@@ -15,6 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts import views
+from accounts.backend import ConsoleBackend
 from accounts.models import ConsoleIdentity, ConsoleRole, ConsoleSignIn
 from accounts.tasks import purge_sessions
 from accounts.throttle import PER_ADDRESS
@@ -176,6 +177,7 @@ def test_A4_an_account_that_is_switched_off_stays_out(visitor: Visitor) -> None:
     user.is_active = False
     user.save()
     assert not may_look(visitor)
+    assert ConsoleBackend().get_user(user.pk) is None
     visitor.browser = Client()
     visitor.sign_in()
     assert visitor.user is None

@@ -214,10 +214,11 @@ def test_A5_codes_are_throttled_whatever_the_address(app: App, ada: User) -> Non
     limit = int(CODES_PER_ACCOUNT[0].partition("/")[0])
     browser = Client()
     password(browser, ada)
-    spent = 1  # the one with which it was set up
-    for number in range(limit - spent):
-        answer = browser.post(CODE, {"code": "000000"}, REMOTE_ADDR=f"198.51.100.{number}")
-        assert answer.status_code == 200
+    statuses = [
+        browser.post(CODE, {"code": "000000"}, REMOTE_ADDR=f"198.51.100.{number}").status_code
+        for number in range(limit)
+    ]
+    assert statuses[:-1] == [200] * (limit - 1)  # the one that set it up may count too
     refused = browser.post(CODE, {"code": app.shows()}, REMOTE_ADDR="198.51.100.200")
     assert refused.status_code == 429
     assert int(refused["Retry-After"]) >= 1
@@ -349,6 +350,23 @@ def test_the_pages_send_those_away_who_have_no_business_there(ada: User) -> None
     browser.force_login(clerk)
     for path in (CODE, SET_UP):
         assert browser.get(path)["Location"] == LOGIN
+
+
+def test_the_second_step_is_for_those_who_have_one_to_make(browser: Client) -> None:
+    assert browser.get(CODE)["Location"] == LOGIN
+    assert browser.get(LOGIN)["Location"] == INDEX
+
+
+@pytest.mark.parametrize(
+    "target", ["https://evil.example/", "//evil.example/", "/\\evil.example", "javascript:x"]
+)
+def test_A4_after_the_second_step_one_stays_on_this_console(
+    app: App, ada: User, target: str
+) -> None:
+    browser = Client()
+    password(browser, ada)
+    done = browser.post(CODE, {"code": app.shows(), "next": target})
+    assert done["Location"] == INDEX
 
 
 def test_the_uri_is_as_apps_read_it(ada: User) -> None:
