@@ -59,7 +59,18 @@ class ConsoleSignInForm(forms.ModelForm):  # type: ignore[type-arg]
         return cleaned
 
 
-class ConsoleRoleInline(admin.TabularInline):  # type: ignore[type-arg]
+class AdministratorsOnly:
+    """Mixed into pages by which anybody could become an administrator: they are for those who
+    are, whatever permissions others were given."""
+
+    def _is_administrator(self, request: HttpRequest, obj: Any = None) -> bool:
+        return bool(request.user.is_active and request.user.is_superuser)
+
+    has_module_permission = has_view_permission = _is_administrator
+    has_add_permission = has_change_permission = has_delete_permission = _is_administrator
+
+
+class ConsoleRoleInline(AdministratorsOnly, admin.TabularInline):  # type: ignore[type-arg]
     model = ConsoleRole
     extra = 1
     verbose_name = "role"
@@ -69,7 +80,7 @@ class ConsoleRoleInline(admin.TabularInline):  # type: ignore[type-arg]
 
 
 @admin.register(ConsoleSignIn)
-class ConsoleSignInAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ConsoleSignInAdmin(AdministratorsOnly, admin.ModelAdmin):  # type: ignore[type-arg]
     """The page of what there is one of: the list of it leads there."""
 
     form = ConsoleSignInForm
@@ -92,7 +103,7 @@ class ConsoleSignInAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def address(self, sign_in: ConsoleSignIn) -> str:
         return format_html("<code>{}</code>", self._address)
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_add_permission(request) and not ConsoleSignIn.objects.exists()
 
     def changelist_view(
@@ -106,7 +117,7 @@ class ConsoleSignInAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 @admin.register(ConsoleIdentity)
-class ConsoleIdentityAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ConsoleIdentityAdmin(AdministratorsOnly, admin.ModelAdmin):  # type: ignore[type-arg]
     """Which account belongs to which subject. Written at a first sign-in; a row that is added
     before lets a subject sign in to an account that exists."""
 
@@ -115,6 +126,7 @@ class ConsoleIdentityAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     search_fields = ("user__username", "issuer", "subject")
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """A row is added and deleted, never edited."""
         return False
 
 
@@ -127,7 +139,11 @@ class AccountAdmin(UserAdmin):  # type: ignore[type-arg]
 
     actions = ("reset_second_factor",)
 
-    @admin.action(description="Reset the second factor", permissions=["change"])
+    def has_administer_permission(self, request: HttpRequest) -> bool:
+        """Who may change passwords and no more must not take the other factor too."""
+        return bool(request.user.is_superuser)
+
+    @admin.action(description="Reset the second factor", permissions=["administer"])
     def reset_second_factor(self, request: HttpRequest, users: QuerySet[User]) -> None:
         for user in users:
             second_factor.remove(user)

@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 from django.contrib.auth import logout
 from django.contrib.auth.models import User
-from django.contrib.auth.signals import user_logged_in
 from django.http import HttpRequest, HttpResponse
 
 from accounts.models import ConsoleSignIn
@@ -21,9 +20,6 @@ _GRAIN = 20  # seconds within which a session that is in use is not written agai
 def begin(sender: type, request: HttpRequest, user: User, **kwargs: object) -> None:
     """Somebody signs in."""
     request.session[BEGAN] = request.session[SEEN] = int(time.time())
-
-
-user_logged_in.connect(begin, dispatch_uid="console session begins")
 
 
 class SessionLimits:
