@@ -15,15 +15,11 @@ from apis.snapshot import Compiler, compile_table
 from oidc_clients import introspection
 from oidc_clients.config import ProviderConfig
 from oidc_clients.upstream_tokens import NO_CLIENT
+from policies.core.callers import OpaqueTokens, TokenProvider
 from policies.core.config import Problem
+from policies.core.gateway_identity import UpstreamToken, Wanted
 from policies.core.phase import Phase
-from policies.core.services import (
-    OpaqueTokens,
-    Services,
-    TokenProvider,
-    UpstreamToken,
-    Wanted,
-)
+from policies.core.services import Services
 from policies.core.values import Deny, Identity
 from policies.registry import KINDS
 from policies.secrets import Keyring
@@ -60,7 +56,7 @@ class _DocumentTokens:
         self._providers = {provider.name: provider for provider in document.providers}
 
     def provider(self, name: str) -> TokenProvider | None:
-        """See ``policies.core.services.Tokens``."""
+        """See ``policies.core.callers.Tokens``."""
         found = self._providers[name]
         if not found.enabled:
             return None
@@ -69,11 +65,11 @@ class _DocumentTokens:
     def recall(
         self, providers: tuple[str, ...], token: bytes, now: float
     ) -> Identity | Deny | None:
-        """See ``policies.core.services.Tokens``."""
+        """See ``policies.core.callers.Tokens``."""
         raise AssertionError("no token is verified in a rehearsal")
 
     async def verify(self, providers: tuple[str, ...], token: bytes, now: float) -> Identity | Deny:
-        """See ``policies.core.services.Tokens``."""
+        """See ``policies.core.callers.Tokens``."""
         raise AssertionError("no token is verified in a rehearsal")
 
 
@@ -84,7 +80,7 @@ class _DocumentUpstreamTokens:
         self._providers = {provider.name: provider for provider in document.providers}
 
     def token(self, wanted: Wanted) -> UpstreamToken:
-        """See ``policies.core.services.UpstreamTokens``."""
+        """See ``policies.core.gateway_identity.UpstreamTokens``."""
         if not _proves_itself(self._providers[wanted.provider]):
             raise ValueError(NO_CLIENT.format(wanted.provider))
         return cast(UpstreamToken, None)
@@ -97,7 +93,7 @@ class _DocumentIntrospection:
         self._providers = {provider.name: provider for provider in document.providers}
 
     def provider(self, name: str) -> OpaqueTokens:
-        """See ``policies.core.services.Introspection``."""
+        """See ``policies.core.callers.Introspection``."""
         if not _proves_itself(self._providers[name]):
             raise ValueError(introspection.NO_CLIENT.format(name))
         return cast(OpaqueTokens, None)

@@ -36,7 +36,8 @@ from oidc_clients.tokens import ProviderTokens
 from oidc_clients.upstream_tokens import TokenStore, WantedTokens
 from policies.core.chain import Attached, Reported, compile_chain
 from policies.core.config import PolicyConfig, Problem, location
-from policies.core.services import Ledger, NoLedger, Services, State
+from policies.core.services import Services
+from policies.core.state import Ledger, NoLedger, State
 from policies.core.values import Call
 from policies.gateway_keys import GatewaySigner
 from policies.kinds.public import Public
@@ -79,7 +80,7 @@ class NextTokens:
         self._refused[name] = reason
 
     def provider(self, name: str) -> ProviderSpec | None:
-        """See ``policies.core.services.Tokens``. Raises ``ValueError`` for a refused one."""
+        """See ``policies.core.callers.Tokens``. Raises ``ValueError`` for a refused one."""
         if name in self._refused:
             raise ValueError(f"provider {name}: {self._refused[name]}")
         spec = self._specs[name]

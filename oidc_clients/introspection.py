@@ -37,7 +37,7 @@ from oidc_clients.oauth import (
     introspection_answer,
 )
 from oidc_clients.provider import ProviderSpec, media_type
-from policies.core.services import OpaqueTokens
+from policies.core.callers import OpaqueTokens
 from policies.core.values import Deny, Identity
 
 logger = logging.getLogger(__name__)
@@ -107,7 +107,7 @@ class Introspector:
 
 
 class NextIntrospection:
-    """``policies.core.services.Introspection`` for one generation of the configuration."""
+    """``policies.core.callers.Introspection`` for one generation of the configuration."""
 
     def __init__(self, introspector: Introspector) -> None:
         self._introspector = introspector
@@ -123,7 +123,7 @@ class NextIntrospection:
         self._refused[name] = reason
 
     def provider(self, name: str) -> OpaqueTokens:
-        """See ``policies.core.services.Introspection``."""
+        """See ``policies.core.callers.Introspection``."""
         if name in self._refused:
             raise ValueError(f"provider {name}: {self._refused[name]}")
         spec, client = self._providers[name]
@@ -140,11 +140,11 @@ class _Off:
     """A provider that is switched off: its tokens are nobody's."""
 
     def recall(self, token: bytes, cache: float, now: float) -> Identity | Deny | None:
-        """See ``policies.core.services.OpaqueTokens``."""
+        """See ``policies.core.callers.OpaqueTokens``."""
         return rules.ISSUER
 
     async def verify(self, token: bytes, cache: float, now: float) -> Identity | Deny:
-        """See ``policies.core.services.OpaqueTokens``."""
+        """See ``policies.core.callers.OpaqueTokens``."""
         return rules.ISSUER
 
 
@@ -165,7 +165,7 @@ class _Asked:
         self._silent_until = 0.0
 
     def recall(self, token: bytes, cache: float, now: float) -> Identity | Deny | None:
-        """See ``policies.core.services.OpaqueTokens``."""
+        """See ``policies.core.callers.OpaqueTokens``."""
         if len(token) > MAX_TOKEN_BYTES:
             return rules.TOO_LARGE
         digest = sha256(token).digest()
@@ -173,7 +173,7 @@ class _Asked:
         return None if said is None else said.at_moment(cache, now)
 
     async def verify(self, token: bytes, cache: float, now: float) -> Identity | Deny:
-        """See ``policies.core.services.OpaqueTokens``."""
+        """See ``policies.core.callers.OpaqueTokens``."""
         known = self.recall(token, cache, now)
         if known is not None:
             return known

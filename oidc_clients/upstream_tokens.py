@@ -1,12 +1,12 @@
 """The tokens with which the gateway calls upstreams: got from providers, kept, renewed (D3).
 
-Theory of operation. A wanted token (``policies.core.services.Wanted``) is a ``_Token``, which
-keeps one ``Granted`` for each subject: the caller's very token, by its hash, or nobody. While
-one is in memory a call costs a look-up. When three quarters of its life are over the next call
-has it renewed in the background; only when there is none a call waits, and then all calls of
-the process wait for one job. Jobs of several workers take turns under a lease in shared state,
-where what was granted is left for the others, sealed: so there is one request to the provider
-for all of them.
+Theory of operation. A wanted token (``policies.core.gateway_identity.Wanted``) is a ``_Token``,
+which keeps one ``Granted`` for each subject: the caller's very token, by its hash, or nobody. While
+one is in memory a call costs a look-up. When three quarters of its life are over the next call has
+it renewed in the background; only when there is none a call waits, and then all calls of the
+process wait for one job. Jobs of several workers take turns under a lease in shared state, where
+what was granted is left for the others, sealed: so there is one request to the provider for all of
+them.
 
 Rules of this file:
 1. What failed is tried again after ``RETRY`` seconds, what the provider refused to exchange
@@ -41,7 +41,8 @@ from oidc_clients.oauth import (
 )
 from oidc_clients.provider import ProviderSpec
 from policies.core.errors import StateUnavailable
-from policies.core.services import State, UpstreamToken, Wanted
+from policies.core.gateway_identity import UpstreamToken, Wanted
+from policies.core.state import State
 from policies.core.values import Deny
 
 logger = logging.getLogger(__name__)
@@ -121,7 +122,7 @@ class TokenStore:
 
 
 class WantedTokens:
-    """``policies.core.services.UpstreamTokens`` for one generation of the configuration."""
+    """``policies.core.gateway_identity.UpstreamTokens`` for one generation of the configuration."""
 
     def __init__(self, store: TokenStore) -> None:
         self._store = store
@@ -137,7 +138,7 @@ class WantedTokens:
         self._refused[name] = reason
 
     def token(self, wanted: Wanted) -> UpstreamToken:
-        """See ``policies.core.services.UpstreamTokens``."""
+        """See ``policies.core.gateway_identity.UpstreamTokens``."""
         if wanted.provider in self._refused:
             raise ValueError(f"provider {wanted.provider}: {self._refused[wanted.provider]}")
         spec, client = self._providers[wanted.provider]
@@ -151,7 +152,7 @@ class WantedTokens:
 
 
 class _Off:
-    """A token of a provider that is switched off: ``policies.core.services.UpstreamToken``."""
+    """An ``UpstreamToken`` of a provider that is switched off."""
 
     def held(self, subject: bytes, now: float) -> bytes | None:
         return None
@@ -183,7 +184,7 @@ class _Token:
         self._jobs: dict[bytes, asyncio.Task[Deny | None]] = {}
 
     def held(self, subject: bytes, now: float) -> bytes | None:
-        """See ``policies.core.services.UpstreamToken``."""
+        """See ``policies.core.gateway_identity.UpstreamToken``."""
         key = _digest(subject)
         granted = self._granted.get(key)
         if granted is None or now >= granted.ends_at:
@@ -194,7 +195,7 @@ class _Token:
         return granted.value
 
     async def get(self, subject: bytes, now: float) -> bytes | Deny:
-        """See ``policies.core.services.UpstreamToken``."""
+        """See ``policies.core.gateway_identity.UpstreamToken``."""
         key = _digest(subject)
         refusal = self._refusals.get(key)
         if refusal is not None and now < refusal[1]:
@@ -209,7 +210,7 @@ class _Token:
         return (job.result() if job.done() else None) or UNAVAILABLE
 
     def refused(self, subject: bytes, value: bytes, now: float) -> None:
-        """See ``policies.core.services.UpstreamToken``."""
+        """See ``policies.core.gateway_identity.UpstreamToken``."""
         key = _digest(subject)
         granted = self._granted.get(key)
         if granted is None or granted.value != value:

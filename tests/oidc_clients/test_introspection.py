@@ -16,7 +16,7 @@ from oidc_clients.introspection import (
     NextIntrospection,
 )
 from oidc_clients.oauth import Endpoints
-from policies.core.services import OpaqueTokens
+from policies.core.callers import OpaqueTokens
 from policies.core.values import Deny, Identity
 from tests.oidc_clients.conftest import Clock
 from tests.oidc_clients.loopback import AUDIENCE, Provider

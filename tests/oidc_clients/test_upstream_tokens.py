@@ -25,7 +25,8 @@ from oidc_clients.upstream_tokens import (
     WantedTokens,
 )
 from policies.core.errors import StateUnavailable
-from policies.core.services import State, Wanted
+from policies.core.gateway_identity import Wanted
+from policies.core.state import State
 from policies.core.values import Deny
 from policies.secrets import Keyring
 from policies.stores.memory import MemoryBackend, MemoryState

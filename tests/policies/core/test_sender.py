@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from policies.core.callers import NoProofs, Proof
 from policies.core.chain import Attached, compile_chain
 from policies.core.errors import StateUnavailable
 from policies.core.sender import AHEAD, digest
-from policies.core.services import NoProofs, Proof
 from policies.core.values import PASS, Call, Deny, Identity
 from policies.kinds.jwt import Jwt, JwtConfig
 from tests.policies.conftest import NOW

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from policies.core.errors import StateUnavailable
-from policies.core.services import Rate, Window
+from policies.core.state import Rate, Window
 from policies.stores import gcra
 from policies.stores import redis as store
 from policies.stores.batching import BatchingState
