@@ -12,9 +12,8 @@ from apis.config import ApiConfig, Document, RouteConfig
 from apis.precedence import Effective, effective_policies
 from apis.routing import UpstreamSpec
 from apis.snapshot import Compiler, compile_table
-from oidc_clients import introspection
 from oidc_clients.config import ProviderConfig
-from oidc_clients.upstream_tokens import NO_CLIENT
+from oidc_clients.own_clients import NO_CLIENT
 from policies.core.callers import OpaqueTokens, TokenProvider
 from policies.core.config import Problem
 from policies.core.gateway_identity import UpstreamToken, Wanted
@@ -95,7 +94,7 @@ class _DocumentIntrospection:
     def provider(self, name: str) -> OpaqueTokens:
         """See ``policies.core.callers.Introspection``."""
         if not _proves_itself(self._providers[name]):
-            raise ValueError(introspection.NO_CLIENT.format(name))
+            raise ValueError(NO_CLIENT.format(name))
         return cast(OpaqueTokens, None)
 
 

@@ -10,6 +10,7 @@ from bench.provider import LIFE, NAME, OWN_CLIENT, AnsweringEndpoints, spec_of
 from bench.tokens import ISSUER, Mint
 from oidc_clients.introspection import Introspector, NextIntrospection
 from oidc_clients.keystore import KeyStore
+from oidc_clients.own_clients import OwnClients
 from oidc_clients.tokens import ProviderTokens
 from oidc_clients.upstream_tokens import TokenStore, WantedTokens
 from policies.core.services import ServedApi, Services
@@ -45,12 +46,9 @@ class World:
         signer = GatewaySigner("https://gateway.example")
         signer.replace([GatewayKey("bench", 0.0, make_private_key())])
         endpoints = AnsweringEndpoints(int(time.time()) + LIFE)
-        introspection = NextIntrospection(Introspector(endpoints, time.time))
-        introspection.add(spec, OWN_CLIENT)
-        upstream_tokens = WantedTokens(
-            TokenStore(state, time.time, endpoints, Keyring(_SECRET_KEYS))
-        )
-        upstream_tokens.add(spec, OWN_CLIENT)
+        own = OwnClients()
+        own.add(spec, OWN_CLIENT)
+        store = TokenStore(state, time.time, endpoints, Keyring(_SECRET_KEYS))
         self._client = ApiClient("client-1", _SECRET_KEYS)
         self.services = Services(
             state,
@@ -60,8 +58,8 @@ class World:
             api=ServedApi("orders", "/", DESCRIBED),
             clients=self._client.known,
             signer=signer,
-            introspection=introspection,
-            upstream_tokens=upstream_tokens,
+            introspection=NextIntrospection(Introspector(endpoints, time.time), own),
+            upstream_tokens=WantedTokens(store, own),
         )
         self._token = mint.token(1).encode()
         claims = {"sub": "subject-1", "client_id": "client-1", "team": "checkout"}

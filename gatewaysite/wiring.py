@@ -29,6 +29,7 @@ from oidc_clients.endpoints import MetadataCache
 from oidc_clients.introspection import Introspector, NextIntrospection
 from oidc_clients.keystore import KeyStore
 from oidc_clients.oauth import Endpoints
+from oidc_clients.own_clients import OwnClients
 from oidc_clients.provider import ProviderSpec
 from oidc_clients.specs import own_client, provider_spec
 from oidc_clients.stored_keys import stored_sets
@@ -128,8 +129,9 @@ class World:
         """A generation, beside the one in force. Raises ``ValueError`` if there can be none."""
         opener = Keyring.from_settings()
         tokens, problems = NextTokens(self.tokens), []
-        wanted = WantedTokens(self.token_store)
-        introspection = NextIntrospection(self.introspector)
+        own = OwnClients()
+        wanted = WantedTokens(self.token_store, own)
+        introspection = NextIntrospection(self.introspector, own)
         specs = []
         for number, config in enumerate(document.providers):
             try:
@@ -141,12 +143,9 @@ class World:
             tokens.add(spec)
             specs.append(spec)
             try:
-                client = own_client(config, opener)
-                wanted.add(spec, client)
-                introspection.add(spec, client)
+                own.add(spec, own_client(config, opener))
             except (ValueError, SecretUnreadable) as error:
-                wanted.refuse(spec.name, str(error))
-                introspection.refuse(spec.name, str(error))
+                own.refuse(spec.name, str(error))
                 path = location(("providers", number, "client"))
                 problems.append(Problem(path=path, message=str(error)))
         services = replace(

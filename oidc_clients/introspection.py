@@ -36,6 +36,7 @@ from oidc_clients.oauth import (
     ProviderUnavailable,
     introspection_answer,
 )
+from oidc_clients.own_clients import OwnClients
 from oidc_clients.provider import ProviderSpec, media_type
 from policies.core.callers import OpaqueTokens
 from policies.core.values import Deny, Identity
@@ -63,7 +64,6 @@ UNAVAILABLE = Deny(
     fields=((b"retry-after", b"1"),),
 )
 INACTIVE = Deny("token_revoked", "The token is not active: expired, revoked, or never issued.")
-NO_CLIENT = "provider {} has no client with a secret or a key, which asking about tokens takes"
 
 _TOKEN = re.compile(rb"[A-Za-z0-9._~+/-]+=*")  # RFC 6750 2.1: b64token
 # RFC 7662 2.2 takes token_type from RFC 6749 5.1; some say in it, or beside it, what it is for.
@@ -109,26 +109,14 @@ class Introspector:
 class NextIntrospection:
     """``policies.core.callers.Introspection`` for one generation of the configuration."""
 
-    def __init__(self, introspector: Introspector) -> None:
+    def __init__(self, introspector: Introspector, clients: OwnClients) -> None:
         self._introspector = introspector
-        self._providers: dict[str, tuple[ProviderSpec, ClientCredentials | None]] = {}
-        self._refused: dict[str, str] = {}
+        self._clients = clients
         self.names: set[str] = set()
-
-    def add(self, spec: ProviderSpec, client: ClientCredentials | None) -> None:
-        self._providers[spec.name] = (spec, client)
-
-    def refuse(self, name: str, reason: str) -> None:
-        """The provider, or the gateway's client there, cannot be used."""
-        self._refused[name] = reason
 
     def provider(self, name: str) -> OpaqueTokens:
         """See ``policies.core.callers.Introspection``."""
-        if name in self._refused:
-            raise ValueError(f"provider {name}: {self._refused[name]}")
-        spec, client = self._providers[name]
-        if client is None or client.is_public:
-            raise ValueError(NO_CLIENT.format(name))
+        spec, client = self._clients.at(name)
         if not spec.enabled:
             return _Off()
         asked = self._introspector.of(spec, client)

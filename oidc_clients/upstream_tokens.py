@@ -39,6 +39,7 @@ from oidc_clients.oauth import (
     ProviderUnavailable,
     token_answer,
 )
+from oidc_clients.own_clients import OwnClients
 from oidc_clients.provider import ProviderSpec
 from policies.core.errors import StateUnavailable
 from policies.core.gateway_identity import UpstreamToken, Wanted
@@ -73,8 +74,6 @@ UNUSABLE = Deny("misconfigured", "The gateway gets no token for the API server o
 NOT_EXCHANGED = Deny(
     "client_refused", "The identity provider does not exchange this token for the API server."
 )
-
-NO_CLIENT = "provider {} has no client with a secret or a key, which getting a token takes"
 
 # Errors that no other caller and no other moment would mend (RFC 6749 5.2, RFC 8693 2.2.2), and
 # those that pass; any other one is about the token that was to be exchanged.
@@ -124,26 +123,14 @@ class TokenStore:
 class WantedTokens:
     """``policies.core.gateway_identity.UpstreamTokens`` for one generation of the configuration."""
 
-    def __init__(self, store: TokenStore) -> None:
+    def __init__(self, store: TokenStore, clients: OwnClients) -> None:
         self._store = store
-        self._providers: dict[str, tuple[ProviderSpec, ClientCredentials | None]] = {}
-        self._refused: dict[str, str] = {}
+        self._clients = clients
         self.names: set[str] = set()
-
-    def add(self, spec: ProviderSpec, client: ClientCredentials | None) -> None:
-        self._providers[spec.name] = (spec, client)
-
-    def refuse(self, name: str, reason: str) -> None:
-        """The gateway's client at a provider cannot be used."""
-        self._refused[name] = reason
 
     def token(self, wanted: Wanted) -> UpstreamToken:
         """See ``policies.core.gateway_identity.UpstreamTokens``."""
-        if wanted.provider in self._refused:
-            raise ValueError(f"provider {wanted.provider}: {self._refused[wanted.provider]}")
-        spec, client = self._providers[wanted.provider]
-        if client is None or client.is_public:
-            raise ValueError(NO_CLIENT.format(spec.name))
+        spec, client = self._clients.at(wanted.provider)
         if not spec.enabled:
             return _Off()
         token = self._store.of(spec, client, wanted)
