@@ -145,6 +145,9 @@ def _provider(provider: Provider) -> dict[str, Any]:
         "client": client and _own_client(client),
         "grants": provider.grants,
         "scopes": provider.scopes,
+        "sign_in_parameters": provider.sign_in_parameters,
+        "session_idle": provider.session_idle,
+        "session_lifetime": provider.session_lifetime,
     }
 
 

@@ -23,7 +23,8 @@ from apis.gateway.handle import (
 from apis.gateway.http1_head import Message, Peer, make_request
 from apis.gateway.request_body import RequestBody
 from apis.routing import Carrier, Route
-from policies.core.chain import Chain, Identify, Verdict
+from policies.core.chain import Chain, Verdict
+from policies.core.identify import Identify
 from policies.core.values import Answer, Call, Deny, Field, Headers, Pass
 
 _CLIENT = "127.0.0.1"

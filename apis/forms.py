@@ -156,6 +156,8 @@ class AttachedPolicyForm(forms.ModelForm):  # type: ignore[type-arg]
         for option, model in (("providers", Provider), ("clients", Client)):
             if PREFIX + option in self.fields:
                 self._choose(PREFIX + option, model)
+        if PREFIX + "provider" in self.fields:
+            self._choose_one(PREFIX + "provider", Provider)
 
     def _choose(self, name: str, model: type[Provider] | type[Client]) -> None:
         """Let an option that names registered ones be chosen instead of typed."""
@@ -168,6 +170,19 @@ class AttachedPolicyForm(forms.ModelForm):  # type: ignore[type-arg]
             required=field.required,
             label=field.label,
             help_text=field.help_text.removesuffix(" One per line."),
+        )
+
+    def _choose_one(self, name: str, model: type[Provider]) -> None:
+        """The same for an option that names one."""
+        field = self.fields[name]
+        names = list(model.objects.values_list("name", flat=True))
+        held = self.initial.get(name, "")
+        gone = [held] if held and held not in names else []
+        self.fields[name] = forms.ChoiceField(
+            choices=[("", "---------"), *((item, item) for item in names + gone)],
+            required=field.required,
+            label=field.label,
+            help_text=field.help_text,
         )
 
     @classmethod

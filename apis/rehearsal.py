@@ -14,7 +14,7 @@ from apis.routing import UpstreamSpec
 from apis.snapshot import Compiler, compile_table
 from oidc_clients.config import ProviderConfig
 from oidc_clients.own_clients import NO_CLIENT
-from policies.core.callers import OpaqueTokens, TokenProvider
+from policies.core.callers import NoSessions, OpaqueTokens, TokenProvider
 from policies.core.config import Problem
 from policies.core.gateway_identity import UpstreamToken, Wanted
 from policies.core.phase import Phase
@@ -70,6 +70,17 @@ class _DocumentTokens:
     async def verify(self, providers: tuple[str, ...], token: bytes, now: float) -> Identity | Deny:
         """See ``policies.core.callers.Tokens``."""
         raise AssertionError("no token is verified in a rehearsal")
+
+
+class _DocumentSessions(NoSessions):
+    """Where browsers could sign in, by a document."""
+
+    def __init__(self, document: Document) -> None:
+        self._able = {item.name for item in document.providers if item.client is not None}
+
+    def signs_in(self, provider: str) -> bool:
+        """See ``policies.core.callers.Sessions``."""
+        return provider in self._able
 
 
 class _DocumentUpstreamTokens:
@@ -146,6 +157,7 @@ def _services(document: Document) -> Services:
         tokens=tokens,
         clock=_no_clock,
         local=nothing,
+        sessions=_DocumentSessions(document),
         upstream_tokens=_DocumentUpstreamTokens(document),
         introspection=_DocumentIntrospection(document),
     )

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from apis import routing
 from apis.config import ApiConfig, Document, RouteConfig, TlsConfig, UpstreamConfig
 from apis.precedence import effective_policies, route_name, whole_api
+from policies.core.browser import GATEWAY_COOKIES
 from policies.core.chain import Attached, OnReport, compile_chain
 from policies.core.config import Problem
 from policies.core.policy import IdentityPolicy, Policy
@@ -160,7 +161,8 @@ class _CompiledApi:
         identities = [p for p in self._policies if isinstance(p, IdentityPolicy)]
         # What proves the caller on one route of an API must not reach its upstream on another.
         consumed = frozenset(name for policy in identities for name in policy.consumes)
-        cookies = frozenset(name for policy in identities for name in policy.cookies)
+        named = frozenset(name for policy in identities for name in policy.cookies)
+        cookies = named | GATEWAY_COOKIES
         stripped = identity_names | consumed | {b"authorization"}
         for number, draft in enumerate(self._drafts):
             draft.problem = draft.problem or _two_voices(draft.attached, identity_names)

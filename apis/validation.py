@@ -17,6 +17,7 @@ from policies.core.addresses import Networks, refusal
 from policies.core.config import Problem, location
 from policies.entries import PolicyEntry
 from policies.kinds.openapi import OpenApiConfig
+from policies.kinds.session import SessionConfig
 from policies.openapi.compiled import document_problems
 from policies.urls import web_address
 
@@ -228,6 +229,8 @@ def _references(document: Document, left_out: Collection[str]) -> _Found:
                 yield from _unknown(here, entry, section, names)
             if not left_out:
                 yield from _audiences(here, entry, providers)
+            if isinstance(entry.config, SessionConfig):
+                yield from _sign_in((*here, "provider"), providers.get(entry.config.provider))
 
 
 def _unknown(place: Place, entry: PolicyEntry, section: str, known: Collection[str]) -> _Found:
@@ -239,6 +242,12 @@ def _unknown(place: Place, entry: PolicyEntry, section: str, known: Collection[s
     for members, name in named:
         if name not in known:
             yield (*place, *members), f"no {one} is called {name}: add it to {section}"
+
+
+def _sign_in(place: Place, provider: ProviderConfig | None) -> _Found:
+    """Browsers sign in at a provider that knows the gateway as its client."""
+    if provider is not None and provider.client is None:
+        yield place, f"browsers sign in with a client: give provider {provider.name} one"
 
 
 def _audiences(place: Place, entry: PolicyEntry, providers: dict[str, ProviderConfig]) -> _Found:

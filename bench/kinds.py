@@ -16,7 +16,8 @@ from typing import NamedTuple, cast
 
 from bench.samples import SAMPLES, Sample
 from bench.world import ANSWER, World
-from policies.core.chain import Attached, Chain, Identify
+from policies.core.chain import Attached, Chain
+from policies.core.identify import Identify
 from policies.core.policy import IdentityPolicy, Policy
 from policies.core.values import PASS, Call, Pass
 from policies.registry import KINDS

@@ -118,7 +118,12 @@ curl -s -i -H "Authorization: Bearer $TOKEN" {gateway}/orders/items
 # 3. Without a token the call is refused.
 curl -s -i {gateway}/orders/items
 
-# 4. Open the console. The password is made anew at each start of the demo.
+# 4. Or call it as a person: open this page in a browser, sign in, and come back to it.
+#    page:               {gateway}/desk/items
+#    sign in as:         demo, demo-password
+#    your sessions:      {gateway}/auth/sessions
+
+# 5. Open the console. The password is made anew at each start of the demo.
 #    address:            http://{self._console}/admin/
 #    user:               admin
 #    one-time password:  {self._password}"""

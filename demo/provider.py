@@ -1,9 +1,9 @@
-"""A small OpenID provider: discovery, keys and a token endpoint. ``python -m demo.provider``.
+"""A small OpenID provider: discovery, keys, tokens and a sign-in page. ``python -m demo.provider``.
 
 DEMO ONLY, never for production: it speaks plain HTTP (so it listens on loopback alone), its
 clients, person and passwords stand in this file, its keys and refresh tokens live as long as
-the process, it offers the password grant, which RFC 9700 (2.4) forbids, it throttles nobody,
-and it offers no browser sign-in.
+the process, it offers the password grant, which RFC 9700 (2.4) forbids, and it throttles
+nobody.
 
 Access tokens are JWTs in the profile of RFC 9068 (``typ: at+jwt``), signed with a fresh
 RSA key. Refresh tokens rotate; using one twice revokes the whole family (RFC 9700 4.14.2).
@@ -25,6 +25,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from demo.server import JsonHandler, LoopbackServer, port_argument, run
+from demo.sign_in import SignInError, SignIns
 
 AUDIENCE = "urn:gatehouse:demo"
 LIFETIME = 600
@@ -46,7 +47,9 @@ class Registered:
 
 CLIENTS = {
     # The gateway's own: serves people who sign in through the relay.
-    "gatehouse": Registered("gatehouse-demo-secret", grants=("password", "refresh_token")),
+    "gatehouse": Registered(
+        "gatehouse-demo-secret", grants=("password", "refresh_token", "authorization_code")
+    ),
     # A program that calls the orders API in its own name.
     "demo-client": Registered("demo-client-secret", grants=("client_credentials",)),
     "demo-reader": Registered("demo-reader-secret", ("read",), ("client_credentials",)),
@@ -93,6 +96,7 @@ class Provider:
         digest = hashlib.sha256(thumbprint.encode()).digest()
         self._kid = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
         self.jwks = {"keys": [{**members, "kid": self._kid, "use": "sig", "alg": "RS256"}]}
+        self.sign_ins = SignIns(issuer)
         self._grants: dict[str, Grant] = {}
         self._lock = threading.Lock()
 
@@ -103,10 +107,15 @@ class Provider:
             "issuer": self.issuer,
             "token_endpoint": f"{self.issuer}/token",
             "jwks_uri": f"{self.issuer}/jwks",
-            "grant_types_supported": ["client_credentials", "password", "refresh_token"],
+            "authorization_endpoint": f"{self.issuer}/authorize",
+            "authorization_response_iss_parameter_supported": True,
+            "code_challenge_methods_supported": ["S256"],
+            "grant_types_supported": [
+                *("client_credentials", "password", "refresh_token", "authorization_code")
+            ],
             "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
             "scopes_supported": list(SCOPES),
-            "response_types_supported": [],
+            "response_types_supported": ["code"],
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": ["RS256"],
         }
@@ -129,6 +138,8 @@ class Provider:
             return self._access_token(client, client, scopes)
         if grant_type == "password":
             return self._password(client, parameters)
+        if grant_type == "authorization_code":
+            return self._code(client, parameters)
         return self._refresh(client, parameters)
 
     def _client(self, parameters: dict[str, str], authorization: str | None) -> str:
@@ -164,13 +175,34 @@ class Provider:
             raise TokenError("invalid_scope", "a scope is unknown or not allowed")
         return asked or allowed
 
+    def person(self, username: str, password: str) -> Registered | None:
+        """The person of that name and password. An unknown name costs the same comparison."""
+        person = PEOPLE.get(username)
+        expected = person.secret if person else secrets.token_hex()
+        return person if same(password, expected) else None
+
+    def _code(self, client: str, parameters: dict[str, str]) -> dict[str, Any]:
+        given = [parameters.get(name, "") for name in ("code", "redirect_uri", "code_verifier")]
+        code = self.sign_ins.redeem(*given)
+        if code is None:
+            raise TokenError("invalid_grant", "the code is not valid")
+        scopes = tuple(item for item in code.scopes.split() if item in SCOPES)
+        answer = self._access_token(code.subject, client, scopes)
+        now = int(time.time())
+        claims = {"iss": self.issuer, "sub": code.subject, "aud": client, "nonce": code.nonce}
+        times = {"iat": now, "exp": now + LIFETIME}
+        id_token = jwt.encode(
+            claims | times, self._key, algorithm="RS256", headers={"kid": self._kid}
+        )
+        grant = Grant(secrets.token_hex(), client, code.subject, scopes)
+        return {**answer, "id_token": id_token, "refresh_token": self._remember(grant)}
+
     def _password(self, client: str, parameters: dict[str, str]) -> dict[str, Any]:
         username, password = parameters.get("username"), parameters.get("password")
         if not username or not password:
             raise TokenError("invalid_request", "username or password is missing")
-        person = PEOPLE.get(username)
-        expected = person.secret if person else secrets.token_hex()
-        if not same(password, expected) or person is None:
+        person = self.person(username, password)
+        if person is None:
             raise TokenError("invalid_grant", "username or password is wrong")
         scopes = self._scopes(parameters, person.scopes)
         answer = self._access_token(username, client, scopes)
@@ -231,7 +263,7 @@ class Provider:
 
 
 class ProviderHandler(JsonHandler):
-    """The provider's three addresses."""
+    """The provider's four addresses."""
 
     server: "ProviderServer"
     documents: ClassVar[dict[str, str]] = {
@@ -242,10 +274,28 @@ class ProviderHandler(JsonHandler):
     def answer(self, path: str, body: bytes) -> None:
         if self.command == "POST" and path == "/token":
             self._token(body)
+        elif path == "/authorize":
+            self._authorize(body)
         elif self.command != "POST" and path in self.documents:
             self.send_json(200, getattr(self.server.provider, self.documents[path]))
         else:
             self.send_json(404, {"error": "not_found"})
+
+    def _authorize(self, body: bytes) -> None:
+        """The sign-in page, and what is typed into it."""
+        provider = self.server.provider
+        try:
+            posted = self.command == "POST"
+            text = body.decode() if posted else self.path.partition("?")[2]
+            asked = dict(parse_qsl(text, keep_blank_values=True, max_num_fields=32))
+            username = asked.get("username", "")
+            if posted and provider.person(username, asked.get("password", "")) is not None:
+                self.send_redirect(provider.sign_ins.answer(asked, username))
+            else:
+                said = "That is not the password." if posted else ""
+                self.send_html(provider.sign_ins.page(asked, said))
+        except (SignInError, ValueError) as error:
+            self.send_json(400, {"error": "invalid_request", "error_description": str(error)})
 
     def _token(self, body: bytes) -> None:
         try:

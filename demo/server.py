@@ -1,4 +1,4 @@
-"""The little HTTP server under both demo programs: JSON in, JSON out, loopback only.
+"""The little HTTP server under both demo programs: JSON in, JSON or a page out, loopback only.
 
 Demo only: one thread a connection and no limit on their number. The bodies it reads are
 bounded and its sockets time out, so that a mistake in a client cannot hang the demo.
@@ -48,11 +48,20 @@ class JsonHandler(BaseHTTPRequestHandler, ABC):
     def send_json(self, status: int, content: Any, fields: Mapping[str, str] | None = None) -> None:
         """A complete JSON answer; ``fields`` are further header lines."""
         data = json.dumps(content).encode()
+        self._send(status, {"Content-Type": "application/json", **(fields or {})}, data)
+
+    def send_html(self, page: str) -> None:
+        """A complete page."""
+        self._send(200, {"Content-Type": "text/html; charset=utf-8"}, page.encode())
+
+    def send_redirect(self, url: str) -> None:
+        self._send(303, {"Location": url, "Cache-Control": "no-store"}, b"")
+
+    def _send(self, status: int, fields: Mapping[str, str], data: bytes) -> None:
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        for name, value in (fields or {}).items():
+        for name, value in fields.items():
             self.send_header(name, value)
+        self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(data)

@@ -58,6 +58,7 @@ class Application(Gateway):
         await send({"type": "lifespan.startup.complete"})
         await receive()  # lifespan.shutdown: the last connection has ended
         flushing.cancel()
+        await self._world.sessions.settle()
         await self._follower.stop()
         await self._world.upstreams.close()
         self.observer.log.flush()

@@ -22,6 +22,9 @@ from apis.live import Live
 from apis.routing import Route, RoutingTable, Target, UpstreamSpec
 from apis.snapshot import Compiler, compile_table
 from gatewaysite.environment import Environment
+from oidc_clients.browser.grants import Grants, SignIn
+from oidc_clients.browser.sessions import BrowserSessions
+from oidc_clients.browser.store import SessionStore
 from oidc_clients.client_book import ClientBook, LiveClients
 from oidc_clients.credentials import Peppers
 from oidc_clients.dpop import DpopProofs
@@ -62,6 +65,7 @@ class Built:
     """Names of the tokens for upstreams that it wants."""
     asked: frozenset[str] = frozenset()
     """Names of the providers that it asks about tokens, with all that is said of them."""
+    sign_ins: tuple[SignIn, ...] = ()
 
 
 class NextTokens:
@@ -88,6 +92,18 @@ class NextTokens:
         return spec if spec.enabled else None
 
 
+class NextSessions:
+    """Browser sessions as they will be once the providers of one generation are in force."""
+
+    def __init__(self, sessions: BrowserSessions) -> None:
+        self.sign_ins: dict[str, SignIn] = {}
+        self.token = sessions.token
+
+    def signs_in(self, provider: str) -> bool:
+        """See ``policies.core.callers.Sessions``."""
+        return provider in self.sign_ins
+
+
 class World:
     """Everything that outlives a generation: state, tokens, upstreams, log, the live table."""
 
@@ -108,8 +124,11 @@ class World:
         self.keystore = KeyStore(state, time.time)
         self.tokens = ProviderTokens(self.keystore)
         self.clients = LiveClients()
-        endpoints = Endpoints(MetadataCache())
-        self.token_store = TokenStore(state, time.time, endpoints, Keyring.from_settings())
+        metadata, keyring = MetadataCache(), Keyring.from_settings()
+        endpoints = Endpoints(metadata)
+        self.token_store = TokenStore(state, time.time, endpoints, keyring)
+        store = SessionStore(state, keyring, time.time)
+        self.sessions = BrowserSessions(store, Grants(metadata), time.time)
         self.introspector = Introspector(endpoints, time.time)
         proofs = DpopProofs(derived_key("dpop nonces"))
         self.signer = GatewaySigner(environment.public_url or pseudonym(environment))
@@ -132,6 +151,7 @@ class World:
         own = OwnClients()
         wanted = WantedTokens(self.token_store, own)
         introspection = NextIntrospection(self.introspector, own)
+        sessions = NextSessions(self.sessions)
         specs = []
         for number, config in enumerate(document.providers):
             try:
@@ -143,13 +163,20 @@ class World:
             tokens.add(spec)
             specs.append(spec)
             try:
-                own.add(spec, own_client(config, opener))
+                client = own_client(config, opener)
+                own.add(spec, client)
+                if client is not None:
+                    sessions.sign_ins[spec.name] = SignIn.of(config, client, spec.reach)
             except (ValueError, SecretUnreadable) as error:
                 own.refuse(spec.name, str(error))
                 path = location(("providers", number, "client"))
                 problems.append(Problem(path=path, message=str(error)))
         services = replace(
-            self._services, tokens=tokens, upstream_tokens=wanted, introspection=introspection
+            self._services,
+            tokens=tokens,
+            upstream_tokens=wanted,
+            introspection=introspection,
+            sessions=sessions,
         )
         compiler = Compiler(
             services=services,
@@ -166,11 +193,13 @@ class World:
             (*problems, *found),
             frozenset(wanted.names),
             frozenset(introspection.names),
+            tuple(sessions.sign_ins.values()),
         )
 
     def install(self, built: Built) -> None:
         """Put a generation in force: one step of the event loop, between two requests."""
         self.tokens.replace(built.providers)
+        self.sessions.replace(built.sign_ins)
         self.live.swap(built.table)
         self.token_store.retain(built.wanted)
         self.introspector.retain(built.asked)

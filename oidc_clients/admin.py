@@ -20,6 +20,7 @@ from django.utils.html import format_html
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
+from oidc_clients.browser.admin import SessionsPage
 from oidc_clients.examine import examine
 from oidc_clients.finding import Finding, fault
 from oidc_clients.forms import (
@@ -86,7 +87,7 @@ class ProviderKeyInline(ReadOnlyInline):
 
 
 @admin.register(Provider)
-class ProviderAdmin(ConfigurationAdmin):
+class ProviderAdmin(SessionsPage):
     form = ProviderForm
     inlines = (ProviderClientInline, ProviderKeyInline)
     list_display = ("name", "issuer", "enabled", "keys_known")
@@ -97,6 +98,10 @@ class ProviderAdmin(ConfigurationAdmin):
         (None, {"fields": ("name", "enabled", "issuer")}),
         ("Tokens", {"fields": ("audiences", "algorithms", "token_types", "leeway")}),
         ("Token relay", {"fields": ("grants", "scopes")}),
+        (
+            "Browser sign-in",
+            {"fields": ("session_idle", "session_lifetime", "sign_in_parameters")},
+        ),
         (
             "Shared secret, for HS256, HS384 and HS512 alone",
             {"classes": ("collapse",), "fields": ("shared_secret", "former_shared_secret")},

@@ -109,6 +109,29 @@ def _weak(
         yield place, f"these algorithms need a secret of at least {least} bytes"
 
 
+# What makes a sign-in safe is the gateway's to say (RFC 6749 4.1.1, RFC 7636, OIDC Core 3.1.2.1).
+_RESERVED_PARAMETERS = frozenset(
+    {
+        *("response_type", "response_mode", "client_id", "client_secret", "redirect_uri", "scope"),
+        *("state", "nonce", "code_challenge", "code_challenge_method", "request", "request_uri"),
+        *("registration", "dpop_jkt"),
+    }
+)
+_PARAMETER = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
+
+
+def _parameter(name: str) -> str:
+    if not _PARAMETER.match(name):
+        raise ValueError("a parameter's name is made of letters, digits, '_', '.' and '-'")
+    if name in _RESERVED_PARAMETERS:
+        raise ValueError(f"{name} is the gateway's to say")
+    return name
+
+
+ParameterName = Annotated[str, AfterValidator(_parameter)]
+ParameterValue = Annotated[str, Field(max_length=500)]
+
+
 class ProviderClientConfig(Options):
     """The gateway's own registration at a provider."""
 
@@ -259,7 +282,30 @@ class ProviderConfig(Options):
         default=(),
         max_length=100,
         title="Scopes",
-        description="The scopes asked for when the caller of the token relay names none.",
+        description="The scopes asked for when the caller of the token relay names none, and at "
+        "browser sign-in; openid is always among the latter.",
+    )
+    sign_in_parameters: dict[ParameterName, ParameterValue] = Field(
+        default={},
+        max_length=20,
+        title="Sign-in parameters",
+        description="Further parameters of the browser's request to the provider, such as "
+        "audience or resource, where it needs them to issue a JWT for this gateway.",
+    )
+    session_idle: int = Field(
+        default=1800,
+        ge=60,
+        le=30 * 24 * 3600,
+        title="Session idle time",
+        description="Seconds without a call after which a browser session is over.",
+    )
+    session_lifetime: int = Field(
+        default=8 * 3600,
+        ge=60,
+        le=365 * 24 * 3600,
+        title="Session lifetime",
+        description="Seconds after sign-in at which a browser session is over, however much it "
+        "is used. Sessions that were begun before a change keep theirs.",
     )
 
     @model_validator(mode="after")

@@ -39,6 +39,8 @@ def metadata_of(document: dict[str, Any], reach: Reach) -> Metadata:
     """What a metadata document says of its issuer. Raises ``FetchError`` for what is unusable."""
     members: dict[str, Any] = {name: _endpoint(document, name, reach) for name in ENDPOINTS}
     members |= {name: _words(document.get(name)) for name in LISTS}
+    said = document.get("authorization_response_iss_parameter_supported")
+    members["issuer_in_response"] = said is True
     return Metadata(document["issuer"], **members)
 
 

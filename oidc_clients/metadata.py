@@ -20,6 +20,7 @@ class Metadata:
     token_endpoint_auth_signing_alg_values_supported: tuple[str, ...] | None = None
     revocation_endpoint_auth_methods_supported: tuple[str, ...] | None = None
     introspection_endpoint_auth_methods_supported: tuple[str, ...] | None = None
+    issuer_in_response: bool = False  # whether it names itself to browsers (RFC 9207 3)
 
     def auth_methods(self, endpoint: str) -> tuple[str, ...] | None:
         """The ways to authenticate at ``token_endpoint`` or another one; None: nothing is said.

@@ -33,6 +33,9 @@ class Provider(models.Model):
     insecure_http = models.BooleanField(default=False)
     grants = models.JSONField(default=list, blank=True)
     scopes = models.JSONField(default=list, blank=True)
+    sign_in_parameters = models.JSONField(default=dict, blank=True)
+    session_idle = models.PositiveIntegerField(default=1800)
+    session_lifetime = models.PositiveIntegerField(default=28800)
 
     class Meta:
         ordering = ["name"]

@@ -26,6 +26,9 @@ def save_provider(config: ProviderConfig) -> None:
         setattr(provider, member, getattr(config, member))
     for member in ("audiences", "algorithms", "token_types", "grants", "scopes"):
         setattr(provider, member, list(getattr(config, member)))
+    provider.sign_in_parameters = dict(config.sign_in_parameters)
+    provider.session_idle = config.session_idle
+    provider.session_lifetime = config.session_lifetime
     assign_secret(provider, "shared_secret", config.shared_secret)
     assign_secret(provider, "former_shared_secret", config.former_shared_secret)
     provider.save()

@@ -129,27 +129,37 @@ class ProviderTokens:
         refusal = rules.type_refusal(spec, parts, claims)
         if refusal is not None:
             return refusal
-        keys = await self._store.ready(slot, now)
-        if keys is None:
-            return rules.UNAVAILABLE
-        # A shared secret has no kid: it is nobody's to choose.
-        kid = None if spec.symmetric else parts.kid
-        if kid is not None and not keys.knows(kid):
-            found = await self._store.search(slot, kid)
-            if not found or slot.held is None:
-                return rules.UNAVAILABLE if slot.blind else rules.KEY_UNKNOWN
-            keys = slot.held.keys
+        keys = await keys_for(self._store, slot, parts, now)
+        if isinstance(keys, Deny):
+            return keys
         if self._enabled.get(spec.name) is not provider:
             return rules.ISSUER  # replaced while we waited
-        refusal = (
-            shared_secret_refusal(parts, keys)
-            if spec.symmetric
-            else signature_refusal(parts, kid, keys)
-        )
+        refusal = signed_refusal(spec, parts, keys)
         if refusal is rules.KEY_UNKNOWN or refusal is rules.ALGORITHM:
             return refusal
         verdict = refusal or rules.accept(spec, claims, now)
         return provider.remember(keys, digest, verdict, now)
+
+
+async def keys_for(store: KeyStore, slot: KeySlot, token: Compact, now: float) -> KeySet | Deny:
+    """The key set in force, which knows the token's ``kid`` if there is such a key at all."""
+    keys = await store.ready(slot, now)
+    if keys is None:
+        return rules.UNAVAILABLE
+    # A shared secret has no kid: it is nobody's to choose.
+    if slot.spec.symmetric or token.kid is None or keys.knows(token.kid):
+        return keys
+    found = await store.search(slot, token.kid)
+    if not found or slot.held is None:
+        return rules.UNAVAILABLE if slot.blind else rules.KEY_UNKNOWN
+    return slot.held.keys
+
+
+def signed_refusal(spec: ProviderSpec, token: Compact, keys: KeySet) -> Deny | None:
+    """Whether no key of the provider's verifies the token."""
+    if spec.symmetric:
+        return shared_secret_refusal(token, keys)
+    return signature_refusal(token, token.kid, keys)
 
 
 def signature_refusal(parts: Compact, kid: str | None, keys: KeySet) -> Deny | None:

@@ -73,7 +73,7 @@ def _provider(request: HttpRequest, name: str) -> Provider:
     """The provider of that name, once the request was counted. Raises ``Refused``."""
     if request.method != "POST":
         raise Refused(Deny("method_not_allowed", "Ask by POST.", ((b"allow", b"POST"),)))
-    _count(request, "address", "ip")
+    count(request, "address", "ip")
     provider = Provider.objects.filter(name=name, enabled=True).select_related("client").first()
     if provider is None:
         raise Refused(Deny("route_not_found", "No such provider is registered."))
@@ -125,9 +125,9 @@ def _count_accounts(request: HttpRequest, provider: Provider, asked: EndpointReq
     if asked.username is not None:
         # Providers differ in what they fold; spellings of one name must not add up.
         folded = unicodedata.normalize("NFKC", asked.username).strip().casefold()
-        _count(request, "user", _account_key(provider, folded))
+        count(request, "user", _account_key(provider, folded))
     if asked.client is not None:
-        _count(request, "client", _account_key(provider, asked.client.client_id))
+        count(request, "client", _account_key(provider, asked.client.client_id))
 
 
 def _account_key(provider: Provider, account: str) -> Any:
@@ -136,7 +136,7 @@ def _account_key(provider: Provider, account: str) -> Any:
     return lambda group, request: digest
 
 
-def _count(request: HttpRequest, kind: str, key: Any) -> None:
+def count(request: HttpRequest, kind: str, key: Any) -> None:
     """Count one request. Raises ``Refused`` over the limit, ``StateUnavailable`` uncounted."""
     usage = get_usage(
         request,

@@ -22,6 +22,7 @@ from policies.kinds.rate_limit import RateLimit
 from policies.kinds.request_headers import RequestHeaders
 from policies.kinds.response_headers import ResponseHeaders
 from policies.kinds.security_headers import SecurityHeaders
+from policies.kinds.session import Session
 from policies.kinds.sign_response import SignResponse
 from policies.kinds.signature import Signature
 from policies.kinds.timestamp import Timestamp
@@ -51,6 +52,7 @@ KINDS: dict[str, type[Policy]] = {
         RequestHeaders,
         ResponseHeaders,
         SecurityHeaders,
+        Session,
         Signature,
         SignResponse,
         Timestamp,

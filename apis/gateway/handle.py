@@ -265,7 +265,7 @@ def upstream_request(gateway: Gateway, call: Call, route: Route) -> UpstreamRequ
     """What the upstream gets: the client's lines less the reserved ones, then the gateway's."""
     request = call.request
     received = request.headers
-    if route.strip_cookies:
+    if route.strip_cookies and b"cookie" in received:
         received = headers.without_cookies(received, route.strip_cookies)
     lines = headers.forward_lines(received, headers.dropped_names(route.strip_fields))
     lines += map(b": ".join, call.upstream_fields)

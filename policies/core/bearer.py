@@ -15,6 +15,7 @@ from urllib.parse import unquote_to_bytes
 
 from pydantic import AfterValidator, Field
 
+from policies.core.browser import cookie_values
 from policies.core.credentials import HeaderName, Scope, challenge, stands_twice, word
 from policies.core.policy import IdentityPolicy, Proven
 from policies.core.sender import (
@@ -120,7 +121,7 @@ class BearerPolicy(IdentityPolicy):
                     return found_there
                 token = found_there
         if self._cookie is not None:
-            found = _cookie_values(headers, self._cookie)
+            found = cookie_values(headers, self._cookie)
             if len(found) + (token is not None) > 1:
                 return _AMBIGUOUS
             token = found[0] if found else token
@@ -206,16 +207,6 @@ def _after(scheme: bytes, value: bytes) -> bytes | None:
     if following == b" ":
         return value[size + 1 :]
     return None if following > b" " and following not in b',"=' else b""
-
-
-def _cookie_values(headers: Headers, name: bytes) -> list[bytes]:
-    """Every value of a cookie (RFC 6265 4.2.1), as it stands."""
-    pairs = [
-        pair.strip(b" \t").partition(b"=")
-        for line in headers.all(b"cookie")
-        for pair in line.split(b";")
-    ]
-    return [value for key, equals, value in pairs if key == name and equals]
 
 
 def _holds_access_token(query: bytes) -> bool:

@@ -182,6 +182,34 @@ class NoClients:
         return None
 
 
+class Sessions(Protocol):
+    """Browser sessions: their tokens stay in the gateway, the browser holds a cookie."""
+
+    def signs_in(self, provider: str) -> bool:
+        """Whether browsers can sign in at that provider."""
+        ...
+
+    async def token(self, provider: str, cookie: bytes, now: float) -> bytes | Deny:
+        """The access token of a session that was begun at ``provider``, renewed if need be.
+
+        Raises ``StateUnavailable``.
+        """
+        ...
+
+
+class NoSessions:
+    """``Sessions`` where no browser signs in."""
+
+    def signs_in(self, provider: str) -> bool:
+        """See ``Sessions``."""
+        return False
+
+    async def token(self, provider: str, cookie: bytes, now: float) -> bytes | Deny:
+        """See ``Sessions``."""
+        return Deny("session_invalid", "No browser signs in here.")
+
+
 NO_CLIENTS = NoClients()
 NO_PROOFS = NoProofs()
 NO_INTROSPECTION = NoIntrospection()
+NO_SESSIONS = NoSessions()

@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol, cast
 
 from policies.core.config import Mode
-from policies.core.credentials import all_missing
+from policies.core.identify import Additional, Identify, awaited
 from policies.core.phase import Phase
-from policies.core.policy import BodyWatch, IdentityPolicy, Policy, Proven
-from policies.core.values import PASS, Answer, Call, Decision, Deny, Field, Identity, Pass
+from policies.core.policy import BodyWatch, IdentityPolicy, Policy
+from policies.core.values import PASS, Answer, Call, Decision, Deny, Field, Pass
 
 Check = Callable[[Call], Decision | Awaitable[Decision]]
 
@@ -41,13 +41,6 @@ HELD_BODY = 1024 * 1024  # bytes that are held of a body where the route has no 
 MAX_HELD_BODY = 64 * 1024 * 1024
 
 _TOO_LARGE = Deny("upstream_invalid", "The API server's answer is too large to be examined.")
-_AMBIGUOUS = Deny(
-    "credentials_ambiguous",
-    "Present exactly one credential: several were found, and none of them was used.",
-    fields=((b"www-authenticate", b'Bearer realm="gatehouse", error="invalid_request"'),),
-)
-
-_OTHER_CLIENT = Deny("client_refused", "The credentials belong to different clients.")
 
 
 class ChainError(ValueError):
@@ -185,7 +178,7 @@ class Chain:
         """The run from the step ``at``, which has given ``decision``."""
         while True:
             if decision is not PASS:
-                ended = self._settle(await _awaited(decision), self._steps[at].attached, call)
+                ended = self._settle(await awaited(decision), self._steps[at].attached, call)
                 if ended is not None:
                     return ended
             at += 1
@@ -197,7 +190,7 @@ class Chain:
         """Run and record every policy's verdict, up to and including the first refusal."""
         verdicts = []
         for check, attached in self._steps:
-            decision = _decided(await _awaited(check(call)), attached)
+            decision = _decided(await awaited(check(call)), attached)
             verdicts.append(_verdict(attached, decision, call))
             if decision is not PASS and attached.mode == "enforce":
                 break
@@ -219,7 +212,7 @@ class Chain:
     async def check_body(self, call: Call, holders: Sequence[Attached], content: bytes) -> Decision:
         """PASS, or the first refusal or answer of ``holders``."""
         for item in holders:
-            decision = await _awaited(item.policy.check_body(call, content))
+            decision = await awaited(item.policy.check_body(call, content))
             ended = self._settle(decision, item, call)
             if ended is not None:
                 return ended
@@ -237,7 +230,7 @@ class Chain:
         """The verdict of every policy that must see the whole body, as ``explain`` gives them."""
         verdicts = []
         for item in self.body_holders(call):
-            decision = _decided(await _awaited(item.policy.check_body(call, content)), item)
+            decision = _decided(await awaited(item.policy.check_body(call, content)), item)
             verdicts.append(_verdict(item, decision, call))
             if decision is not PASS and item.mode == "enforce":
                 break
@@ -316,89 +309,6 @@ def _verdict(attached: Attached, decision: Decision, call: Call) -> Verdict:
     return Verdict(attached.name, policy.kind, policy.phase, attached.mode, decision, reason)
 
 
-class Identify(Policy):
-    """The one step made of a route's identity alternatives."""
-
-    kind = "identity"
-    phase = Phase.IDENTIFY
-
-    def __init__(self, alternatives: Sequence[IdentityPolicy]) -> None:
-        self._alternatives = tuple(alternatives)
-        missing = [policy.missing() for policy in alternatives]
-        anonymous = [answer for answer in missing if isinstance(answer, Identity)]
-        refusals = [answer for answer in missing if isinstance(answer, Deny)]
-        self._nothing_presented = anonymous[0] if anonymous else all_missing(refusals)
-
-    def check(self, call: Call) -> Decision | Awaitable[Decision]:
-        chosen: IdentityPolicy | None = None
-        credential = b""
-        for policy in self._alternatives:
-            found = policy.credential(call)
-            if found is None:
-                continue
-            if not isinstance(found, bytes):
-                return _refused(found)
-            if chosen is not None:
-                return _AMBIGUOUS
-            chosen, credential = policy, found
-        proven: Proven | Awaitable[Proven] = self._nothing_presented
-        if chosen is not None:
-            proven = chosen.identify(call, credential)
-        if isinstance(proven, Identity):
-            call.identity = proven
-            return PASS
-        return self._later(proven, call) if hasattr(proven, "__await__") else _refused(proven)
-
-    async def _later(self, proof: Awaitable[Proven], call: Call) -> Decision:
-        proven = await proof
-        if isinstance(proven, Identity):
-            call.identity = proven
-            return PASS
-        return _refused(proven)
-
-    def describe(self, call: Call) -> str:
-        identity = call.identity
-        if identity is None or identity.kind == "public":
-            return "anyone may call this route"
-        issuer = f" of {identity.issuer}" if identity.issuer else ""
-        return f"{identity.kind} credential of subject {identity.subject!r}{issuer} is valid"
-
-
-class Additional(Identify):
-    """The step of an identity policy that is required beside the alternatives."""
-
-    def __init__(self, policy: IdentityPolicy) -> None:
-        super().__init__([policy])
-        self.kind = policy.kind  # type: ignore[misc]
-        self._policy = policy
-
-    async def check(self, call: Call) -> Decision:
-        proven = call.identity
-        decision = await _awaited(super().check(call))
-        if decision is not PASS or proven is None or proven.kind == "public":
-            return decision
-        proven_too, call.identity = call.identity, proven
-        return _OTHER_CLIENT if _are_two_clients(proven, cast(Identity, proven_too)) else PASS
-
-    def watch(self, call: Call) -> BodyWatch | None:
-        return self._policy.watch(call)
-
-    def describe(self, call: Call) -> str:
-        return self._policy.describe(call)
-
-
-def _are_two_clients(one: Identity, other: Identity) -> bool:
-    """Whether two credentials are of different clients of this gateway (they have no issuer)."""
-    return not one.issuer and not other.issuer and one.client != other.client
-
-
-def _refused(answer: object) -> Deny:
-    """What an identity policy says that is neither a credential nor an identity must refuse."""
-    if isinstance(answer, Deny):
-        return answer
-    raise TypeError(f"an identity policy returned {type(answer).__name__}")
-
-
 def compile_chain(attached: Sequence[Attached], on_report: OnReport) -> Chain:
     """Sort the policies of one route into a chain.
 
@@ -437,14 +347,10 @@ def _enforced(items: Sequence[Attached]) -> tuple[Policy, ...]:
     return tuple(item.policy for item in items if item.mode == "enforce")
 
 
-async def _awaited(decision: Decision | Awaitable[Decision]) -> Decision:
-    return await decision if hasattr(decision, "__await__") else decision
-
-
 def _step(item: Attached, on_report: OnReport) -> _Step:
     policy = item.policy
     if isinstance(policy, IdentityPolicy):  # in report mode: shown, but proves nothing
-        policy = Identify([policy])
+        policy = Identify([policy], invites=False)
         check: Check = _without_identity(policy)
     elif _only_shapes(item):
         check = _not_applied(item, on_report)
@@ -456,7 +362,7 @@ def _step(item: Attached, on_report: OnReport) -> _Step:
 def _without_identity(identify: Identify) -> Check:
     async def check(call: Call) -> Decision:
         proven = call.identity, call.token
-        decision = await _awaited(identify.check(call))
+        decision = await awaited(identify.check(call))
         call.identity, call.token = proven
         return decision
 
@@ -475,7 +381,7 @@ def _only_shapes(item: Attached) -> bool:
 def _not_applied(item: Attached, on_report: OnReport) -> Check:
     async def check(call: Call) -> Decision:
         before = len(call.upstream_fields)
-        decision = await _awaited(item.policy.check(call))
+        decision = await awaited(item.policy.check(call))
         del call.upstream_fields[before:]
         if decision is PASS:
             on_report(item.name, call, _NOT_APPLIED)

@@ -18,7 +18,7 @@ from typing import ClassVar, Protocol
 from policies.core.config import Mode, PolicyConfig
 from policies.core.phase import Phase
 from policies.core.services import Services
-from policies.core.values import PASS, Call, Decision, Deny, Field, Identity
+from policies.core.values import PASS, Answer, Call, Decision, Deny, Field, Identity
 
 Proven = Identity | Deny
 
@@ -148,3 +148,10 @@ class IdentityPolicy(Policy, ABC):
     @abstractmethod
     def missing(self) -> Deny | Identity:
         """What holds when no alternative's credential is presented."""
+
+    def invite(self, call: Call, deny: Deny) -> Answer | None:
+        """An answer in the place of a refusal, which shows the caller the way to a credential.
+
+        Asked of the alternative whose credential was refused, or of all when there was none.
+        """
+        return None

@@ -11,9 +11,11 @@ from policies.core.callers import (
     NO_CLIENTS,
     NO_INTROSPECTION,
     NO_PROOFS,
+    NO_SESSIONS,
     Clients,
     Introspection,
     Proofs,
+    Sessions,
     Tokens,
 )
 from policies.core.gateway_identity import NO_SIGNER, NoUpstreamTokens, Signer, UpstreamTokens
@@ -59,6 +61,7 @@ class Services:
     signer: Signer = NO_SIGNER
     proofs: Proofs = NO_PROOFS
     introspection: Introspection = NO_INTROSPECTION
+    sessions: Sessions = NO_SESSIONS
     upstream_tokens: UpstreamTokens = field(default_factory=NoUpstreamTokens)
     scope: str = ""
     name: str = ""

@@ -120,8 +120,19 @@ class State(Protocol):
         """Store a value for all workers."""
         ...
 
+    async def swap(self, key: str, held: bytes | None, value: bytes, ttl: float) -> bool:
+        """Store a value if ``held`` is what is there now (None: nothing); else change nothing.
+
+        Whether it was stored.
+        """
+        ...
+
     async def read(self, key: str) -> bytes | None:
         """The published value, or None when there is none or it expired."""
+        ...
+
+    async def touch(self, key: str, ttl: float) -> bool:
+        """Let what is kept under ``key`` live ``ttl`` seconds from now. Whether there was any."""
         ...
 
     async def delete(self, key: str) -> None:

@@ -39,6 +39,7 @@ from policies.stores.operations import (
     Read,
     Release,
     RememberOnce,
+    Replace,
     Result,
     Slide,
     Touch,
@@ -68,6 +69,7 @@ _LEASE = f"{_ADD} OR entries.value = excluded.value"
 _ADD_TO = """
 UPDATE entries SET value = CAST(value AS INTEGER) + ? WHERE key = ? AND ends > ? RETURNING value
 """
+_REPLACE = "UPDATE entries SET value = ?, ends = ? WHERE key = ? AND value = ? AND ends > ?"
 _RAISE = """
 UPDATE entries SET value = max(CAST(value AS INTEGER), ?) WHERE key = ? AND ends > ?
 RETURNING value
@@ -231,6 +233,8 @@ def _apply(sql: sqlite3.Connection, operation: Operation, now: int) -> Result:
             return _changed(sql, _ADD, (key, value, _end(ttl, now), now))
         case Publish(key, value, ttl):
             return _changed(sql, _PUT, (key, value, _end(ttl, now)))
+        case Replace(key, before, value, ttl):
+            return _changed(sql, _REPLACE, (value, _end(ttl, now), key, before, now))
         case Read(key):
             held = _read(sql, key, now)
             return str(held).encode() if isinstance(held, (int, str)) else held

@@ -19,8 +19,10 @@ from policies.stores.operations import (
     Read,
     Release,
     RememberOnce,
+    Replace,
     Result,
     Slide,
+    Touch,
     Vacate,
 )
 
@@ -80,8 +82,19 @@ class OperationState(ABC):
     async def publish(self, key: str, value: bytes, ttl: float) -> None:
         await self.perform(Publish(key, value, ttl))
 
+    async def swap(self, key: str, held: bytes | None, value: bytes, ttl: float) -> bool:
+        change = (
+            Publish(key, value, ttl, absent_only=True)
+            if held is None
+            else Replace(key, held, value, ttl)
+        )
+        return cast(bool, await self.perform(change))
+
     async def read(self, key: str) -> bytes | None:
         return cast("bytes | None", await self.perform(Read(key)))
+
+    async def touch(self, key: str, ttl: float) -> bool:
+        return cast(bool, await self.perform(Touch(key, ttl)))
 
     async def delete(self, key: str) -> None:
         await self.perform(Delete(key))

@@ -33,6 +33,7 @@ from policies.stores.operations import (
     Read,
     Release,
     RememberOnce,
+    Replace,
     Result,
     Slide,
     Touch,
@@ -109,6 +110,8 @@ class MemoryBackend:
             case Publish(key, value, ttl, absent_only):
                 taken = absent_only and self._get(key, now) is not None
                 return not taken and self._put(key, value, ttl, now)
+            case Replace(key, before, value, ttl):
+                return self._get(key, now) == before and self._put(key, value, ttl, now)
             case Read(key):
                 return _as_bytes(self._get(key, now))
             case Touch(key, ttl):

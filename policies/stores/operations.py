@@ -133,6 +133,15 @@ class Publish(NamedTuple):
     absent_only: bool = False
 
 
+class Replace(NamedTuple):
+    """Store a value in the place of another one. Result: whether ``held`` was what was there."""
+
+    key: str
+    held: bytes
+    value: bytes
+    ttl: float
+
+
 class Read(NamedTuple):
     """Result: the value or None. A counter reads as its decimal digits."""
 
@@ -165,6 +174,7 @@ Operation = (
     | Lease
     | Release
     | Publish
+    | Replace
     | Read
     | Touch
     | Delete

@@ -65,6 +65,13 @@ class PeekState:
     async def publish(self, key: str, value: bytes, ttl: float) -> None:
         """Nothing is told to others."""
 
+    async def swap(self, key: str, held: bytes | None, value: bytes, ttl: float) -> bool:
+        """Whether it would be stored."""
+        return await self._seen.read(key) == held
+
+    async def touch(self, key: str, ttl: float) -> bool:
+        return await self._seen.read(key) is not None
+
     async def read(self, key: str) -> bytes | None:
         return await self._seen.read(key)
 

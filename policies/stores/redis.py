@@ -37,6 +37,7 @@ from policies.stores.operations import (
     Read,
     Release,
     RememberOnce,
+    Replace,
     Result,
     Slide,
     Touch,
@@ -170,6 +171,8 @@ def _arguments(operation: Operation) -> tuple[_Argument, ...]:
             return "r", holder
         case Publish(_, value, ttl, absent_only):
             return "a" if absent_only else "p", value, _milliseconds(ttl)
+        case Replace(_, held, value, ttl):
+            return "x", held, value, _milliseconds(ttl)
         case Read():
             return ("g",)
         case Touch(_, ttl):

@@ -15,6 +15,7 @@ from cryptography.x509.oid import NameOID
 from apis.config import Document
 from apis.routing import NotMatched, Route, RoutingTable, UpstreamSpec
 from apis.snapshot import Compiler, compile_table
+from policies.core.browser import GATEWAY_COOKIES
 from policies.core.chain import Attached, compile_chain
 from policies.core.config import PolicyConfig, Problem
 from policies.core.services import Services
@@ -285,7 +286,12 @@ def test_P14_a_credential_of_one_route_does_not_reach_its_api_on_another() -> No
     assert problems == []
     route = matched(table, "GET", "/orders/c")
     assert {b"x-token", b"authorization"} <= route.strip_fields
-    assert route.strip_cookies == {"access"}
+    assert route.strip_cookies == {"access"} | GATEWAY_COOKIES
+
+
+def test_P14_the_gateways_own_cookies_reach_no_api() -> None:
+    table, _ = compiled(api(policies=[{"public": {}}]))
+    assert matched(table, "GET", "/orders").strip_cookies == GATEWAY_COOKIES
 
 
 def test_builtin_routes_are_served_under_every_host_before_any_api() -> None:

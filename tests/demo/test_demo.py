@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import jwt
 import pytest
@@ -14,6 +15,7 @@ import yaml
 from demo.orders import MAX_ITEMS, OrdersServer
 from demo.provider import AUDIENCE, Provider, TokenError
 from demo.server import MAX_BODY
+from demo.sign_in import SignInError
 
 DEMO = Path(__file__).resolve().parents[2] / "demo"
 ISSUER = "http://127.0.0.1:9101"
@@ -110,6 +112,62 @@ def ask(
     return answer.status, json.loads(answer.read() or b"null")
 
 
+ASKED = {
+    "client_id": "gatehouse",
+    "redirect_uri": "http://127.0.0.1:8000/auth/demo/callback",
+    "response_type": "code",
+    "scope": "openid read",
+    "state": "s",
+    "nonce": "n",
+    "code_challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",  # RFC 7636, appendix B
+    "code_challenge_method": "S256",
+}
+VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+
+
+def code_form(provider: Provider, **changes: str) -> dict[str, str]:
+    returned = provider.sign_ins.answer(ASKED, "demo")
+    query = dict(parse_qsl(urlsplit(returned).query))
+    assert (query["state"], query["iss"]) == ("s", ISSUER)
+    form = {"grant_type": "authorization_code", "code": query["code"], **OWN}
+    usual = {"redirect_uri": ASKED["redirect_uri"], "code_verifier": VERIFIER}
+    return {**form, **usual, **changes}
+
+
+def test_a_person_signs_in_with_a_browser(provider: Provider) -> None:
+    assert 'name="password"' in provider.sign_ins.page(ASKED)
+    form = code_form(provider)
+    answer = token(provider, form)
+    key = jwt.PyJWK(provider.jwks["keys"][0])
+    claims = jwt.decode(answer["id_token"], key, ["RS256"], audience="gatehouse")
+    assert (claims["sub"], claims["nonce"]) == ("demo", "n")
+    assert (answer["scope"], answer["refresh_token"] != "") == ("read", True)
+    assert error(provider, form) == "invalid_grant"  # once
+
+
+@pytest.mark.parametrize("name", ["code", "redirect_uri", "code_verifier"])
+def test_a_code_is_bound_to_its_sign_in(provider: Provider, name: str) -> None:
+    assert error(provider, code_form(provider, **{name: "another"})) == "invalid_grant"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"client_id": "demo-client"},
+        {"redirect_uri": "http://evil.example/auth/demo/callback"},
+        {"response_type": "token"},
+        {"code_challenge_method": "plain"},
+        {"code_challenge": ""},
+    ],
+    ids=str,
+)
+def test_a_sign_in_by_another_way_is_refused(provider: Provider, changes: dict[str, str]) -> None:
+    with pytest.raises(SignInError):
+        provider.sign_ins.page(ASKED | changes)
+    with pytest.raises(SignInError):
+        provider.sign_ins.answer(ASKED | changes, "demo")
+
+
 def test_an_order_is_kept_with_who_placed_it(orders: http.client.HTTPConnection) -> None:
     body = json.dumps({"product": "cake", "quantity": 3}).encode()
     status, order = ask(orders, "POST", "/items", body, **{"X-Subject": "demo"})
@@ -167,7 +225,8 @@ def test_the_file_protects_every_operation_of_the_document() -> None:
     described = {
         (method.upper(), path) for path, item in document["paths"].items() for method in item
     }
-    api = yaml.safe_load((DEMO / "gatehouse.yaml").read_text())["apis"][0]
+    apis = yaml.safe_load((DEMO / "gatehouse.yaml").read_text())["apis"]
+    (api,) = [api for api in apis if "openapi" in api]
     routed = [(method, route["path"]) for route in api["routes"] for method in route["methods"]]
     assert set(routed) == described
     assert len(routed) == len(described)

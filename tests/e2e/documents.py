@@ -70,6 +70,35 @@ def standard(provider: Provider, upstream: Upstream) -> Document:
     )
 
 
+def sessions(provider: Provider, upstream: Upstream, **changes: Any) -> Document:
+    """``/pages`` sends browsers to the sign-in, ``/api`` does not and forwards the token.
+
+    ``changes`` are of the provider.
+    """
+    identity = {"forward_identity": {"headers": {"X-Subject": "sub"}}}
+    session = {"provider": "acme", "scopes": ["read"]}
+    routes = [
+        {"path": "/{rest*}"},
+        {"path": "/admin", "policies": [{"session": {"provider": "acme", "scopes": ["admin"]}}]},
+        {
+            "path": "/watched",
+            "policies": [{"public": {}}, {"session": {**session, "mode": "report"}}],
+        },
+    ]
+    made = document(
+        provider,
+        api("pages", upstream.url, [{"session": {**session, "redirect": True}}, identity]),
+        api(
+            "api", upstream.url,
+            [{"session": {**session, "forward_token": True}}, identity], routes=routes,
+        ),
+        api("open", upstream.url),
+    )  # fmt: skip
+    client = {"id": "browser", "secret": secret("browser")}
+    made["providers"] = [acme(provider, client=client, **changes)]
+    return made
+
+
 def _jwt(**options: Any) -> Document:
     return {"jwt": {"providers": ["acme"], **options}}
 

@@ -46,7 +46,8 @@ def secret(client: str) -> str:
 
 class Provider:
     """A running provider. Clients: ``service`` (read write), ``reader`` (read), ``gateway``, and
-    ``signer``, which has a key (kid ``signer-1``) instead of a secret."""
+    ``signer``, which has a key (kid ``signer-1``) instead of a secret, and
+    ``browser`` once it is told where the gateway is."""
 
     def __init__(self, *options: str) -> None:
         """``opaque``: its access tokens are opaque."""
@@ -77,6 +78,18 @@ class Provider:
         """The keys as private JWKs; of each type the first one signs."""
         keys: list[dict[str, Any]] = self._steer("keys")
         return keys
+
+    def serve_browsers(self, base: str) -> None:
+        """Let people sign in for the gateway at ``base`` (its origin), with client ``browser``."""
+        self._steer(f"browser?base={urllib.parse.quote(base)}")
+
+    def lifetime(self, seconds: int = 600) -> None:
+        """How long access tokens live that are issued from now on."""
+        self._steer(f"ttl?seconds={seconds}")
+
+    def forget_refresh_tokens(self) -> None:
+        """Take back every refresh token that was given."""
+        self._steer("forget")
 
     def signer_key(self) -> str:
         """The private key (PEM) of the client ``signer``, which authenticates by it."""

@@ -6,17 +6,16 @@ that went anywhere else; there must be none of them on any page.
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect
 
 from tests.console_process import ConsoleProcess
+from tests.e2e.chromium import launched
 
 pytestmark = pytest.mark.e2e
 
-CHROMIUM = Path("/usr/bin/chromium")
 PASSWORD = "a-long-pass-phrase"
 SETUP = f"""
 from django.contrib.auth.models import User
@@ -40,21 +39,7 @@ def console() -> Iterator[ConsoleProcess]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    if not CHROMIUM.exists():
-        pytest.skip(f"{CHROMIUM} is not installed")
-    with sync_playwright() as playwright:
-        made = playwright.chromium.launch(
-            executable_path=str(CHROMIUM),
-            args=[
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-background-networking",
-                "--disable-component-update",
-                "--no-first-run",
-            ],
-        )
-        yield made
-        made.close()
+    yield from launched()
 
 
 class Visitor:

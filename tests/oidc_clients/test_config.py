@@ -53,7 +53,17 @@ def test_the_defaults_are_those_of_the_contract():
         "client": None,
         "grants": (),
         "scopes": (),
+        "sign_in_parameters": {},
+        "session_idle": 1800,
+        "session_lifetime": 28800,
     }
+
+
+@pytest.mark.parametrize("name", ["state", "redirect_uri", "code_challenge", "request", "a b", ""])
+def test_D6_what_makes_a_sign_in_safe_is_not_for_the_configuration(name):
+    assert provider(sign_in_parameters={"audience": "urn:a"}).sign_in_parameters
+    with pytest.raises(ValidationError):
+        provider(sign_in_parameters={name: "x"})
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,7 @@ def test_a_form_sent_as_it_opens_means_the_defaults(kind: type[Policy]) -> None:
         "jwt": {"providers": "acme"},
         "quota": {"limit": "1", "per": "day"},
         "rate_limit": {"limit": "1", "per": "1"},
+        "session": {"provider": "acme"},
         "token_exchange": {"provider": "acme"},
     }
     form = policy_form(kind)()
@@ -110,6 +111,7 @@ def test_a_form_sent_as_it_opens_means_the_defaults(kind: type[Policy]) -> None:
         "jwt": {"providers": ["acme"]},
         "quota": {"limit": 1, "per": "day"},
         "rate_limit": {"limit": 1, "per": 1},
+        "session": {"provider": "acme"},
         "token_exchange": {"provider": "acme"},
     }
     assert sent.config == kind.Config.model_validate(plain.get(kind.kind, {}))

@@ -47,6 +47,7 @@ class Command(BaseCommand):
         environment: Environment = settings.ENVIRONMENT
         world = World(environment, PeekState(open_state(environment.state)), log="off")
         world.token_store.endpoints = world.introspector.endpoints = _NobodyIsAsked()
+        world.sessions.renews = False  # a refresh token that is used must not be lost
         built = world.build(document, generation)
         world.install(built)
         world.install_keys()

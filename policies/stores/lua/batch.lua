@@ -170,6 +170,12 @@ local apply = {
     redis.call('SET', key, value, 'PX', ttl)
     return 1
   end,
+  -- replace(held, value, ttl): whether held was there
+  x = function(key, held, value, ttl)
+    if redis.call('GET', key) ~= held then return 0 end
+    redis.call('SET', key, value, 'PX', ttl)
+    return 1
+  end,
   -- read(): the value, or nil
   g = function(key) return redis.call('GET', key) end,
   -- touch(ttl): whether there was an entry
@@ -180,7 +186,7 @@ local apply = {
 
 local parameters = {
   c = 2, w = 4, s = 4, o = 4, h = 4, v = 1, m = 2, n = 2,
-  a = 2, l = 2, r = 1, p = 2, g = 0, t = 1, d = 0,
+  a = 2, l = 2, r = 1, p = 2, x = 3, g = 0, t = 1, d = 0,
 }
 
 local replies, at = {}, 1

@@ -2,6 +2,11 @@
 
 const kept = new Map();
 
+// Refresh tokens are forgotten, as if an administrator of the provider had taken them back.
+export function forget() {
+  for (const key of kept.keys()) if (key.startsWith('RefreshToken:')) kept.delete(key);
+}
+
 export class Shared {
   constructor(model) {
     this.model = model;
@@ -17,6 +22,13 @@ export class Shared {
 
   async find(id) {
     return kept.get(this.key(id));
+  }
+
+  async findByUid(uid) {
+    for (const [key, payload] of kept) {
+      if (key.startsWith(`${this.model}:`) && payload.uid === uid) return payload;
+    }
+    return undefined;
   }
 
   async consume(id) {

@@ -14,6 +14,10 @@
 //   /_ctl/signer            the private key (PEM) of the client `signer`, which has no secret
 //   /_ctl/code?client=C     a code for alice, as if she had signed in at C with redirect_uri
 //            &challenge=X   http://127.0.0.1/cb and this S256 challenge
+//   /_ctl/ttl?seconds=S     access tokens live S seconds from now on
+//   /_ctl/forget            no refresh token is known any more
+//   /_ctl/browser?base=URL  where the gateway is, for the client `browser`: people sign in with
+//                           it at /interaction, refresh tokens rotate, logout is back-channel
 //
 // With the argument `opaque` its access tokens say nothing by themselves and are introspected.
 // Tokens are bound to a key where the request has a DPoP proof, and for the client `bound` to
@@ -27,9 +31,10 @@ import { createServer } from 'node:http';
 
 import Provider from 'oidc-provider';
 
-import { Shared } from './adapter.mjs';
+import { forget, Shared } from './adapter.mjs';
 import { EXCHANGE, PARAMETERS, exchangeGrant } from './exchange.mjs';
 import { passwordGrant } from './grants.mjs';
+import { interact } from './interactions.mjs';
 import { fresh } from './keys.mjs';
 
 const AUDIENCE = 'urn:test:api';
@@ -42,7 +47,7 @@ const FORMAT = process.argv.includes('opaque') ? 'opaque' : 'jwt';
 const resourceServerOf = (resource) => ({
   scope: 'read write',
   audience: resource,
-  accessTokenTTL: TTL,
+  accessTokenTTL: state.ttl,
   accessTokenFormat: FORMAT,
   jwt: { sign: { alg: 'RS256' } },
 });
@@ -68,6 +73,14 @@ const CLIENTS = [
     'read write offline_access'),
 ];
 
+const browser = (base) => ({
+  ...client('browser', ['authorization_code', 'refresh_token'], 'openid read write'),
+  redirect_uris: [`${base}/auth/acme/callback`],
+  post_logout_redirect_uris: [`${base}/auth/signed-out`],
+  backchannel_logout_uri: `${base}/auth/acme/backchannel-logout`,
+  backchannel_logout_session_required: true,
+});
+
 const signer = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 const { client_secret: none, ...signing } = client('signer',
   ['client_credentials', 'password', 'refresh_token'], 'read write offline_access');
@@ -85,13 +98,19 @@ function getCertificate(ctx) {
 function build(issuer, keys) {
   const provider = new Provider(issuer, {
     adapter: Shared,
-    clients: CLIENTS,
+    clients: [...CLIENTS, ...(state.base ? [browser(state.base)] : [])],
     jwks: { keys },
     scopes: ['openid', 'offline_access', 'read', 'write'],
     cookies: { keys: ['only for tests'] },
-    ttl: { ClientCredentials: TTL, AccessToken: TTL, RefreshToken: 3600, Grant: 3600 },
+    ttl: { ClientCredentials: TTL, AccessToken: () => state.ttl, RefreshToken: 3600, Grant: 3600 },
     findAccount: (ctx, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
+    // Its own guard against requests into the network would keep it from our gateway.
+    fetch: (url, { dispatcher, ...options }) => globalThis.fetch(url, options),
+    interactions: { url: (ctx, interaction) => `/interaction/${interaction.uid}` },
+    rotateRefreshToken: true,
+    issueRefreshToken: (ctx, client) => client.grantTypeAllowed('refresh_token'),
     features: {
+      backchannelLogout: { enabled: true },
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
       introspection: { enabled: true },
@@ -107,6 +126,7 @@ function build(issuer, keys) {
     },
   });
   provider.on('grant.error', (ctx, error) => console.error(error.error_detail ?? error.message));
+  provider.on('backchannel.error', (ctx, error) => console.error(`logout: ${error.message}`));
   const grant = passwordGrant(provider, resourceServerOf, AUDIENCE);
   provider.registerGrantType('password', grant, ['username', 'password', 'scope', 'resource']);
   const targets = [UPSTREAM, 'urn:test:other'];
@@ -115,7 +135,9 @@ function build(issuer, keys) {
   return provider;
 }
 
-const state = { keys: fresh(), fault: { mode: 'none', path: '/' }, hits: {}, handler: null };
+const state = {
+  keys: fresh(), fault: { mode: 'none', path: '/' }, hits: {}, handler: null, ttl: TTL, base: '',
+};
 
 const FAULTS = {
   500: (request, response) => response.writeHead(500).end('{"error":"server_error"}'),
@@ -163,8 +185,12 @@ function rotate(drop) {
 }
 
 function serve() {
-  state.provider = build(state.issuer, state.keys);
-  state.handler = state.provider.callback();
+  const provider = build(state.issuer, state.keys);
+  const callback = provider.callback();
+  state.provider = provider;
+  state.handler = (request, response) => (request.url.startsWith('/interaction/')
+    ? interact(provider, AUDIENCE, request, response)
+    : callback(request, response));
 }
 
 async function code(clientId, codeChallenge) {
@@ -194,6 +220,13 @@ const CONTROLS = {
   '/_ctl/keys': () => state.keys,
   '/_ctl/signer': () => ({ pem: signer.privateKey.export({ type: 'pkcs8', format: 'pem' }) }),
   '/_ctl/code': (query) => code(query.get('client'), query.get('challenge')),
+  '/_ctl/ttl': (query) => { state.ttl = Number(query.get('seconds')); return state.ttl; },
+  '/_ctl/forget': () => { forget(); return {}; },
+  '/_ctl/browser': (query) => {
+    state.base = query.get('base');
+    serve();
+    return state.base;
+  },
 };
 
 const control = createServer(async (request, response) => {

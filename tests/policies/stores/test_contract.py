@@ -15,6 +15,7 @@ from policies.stores.operations import (
     Read,
     Release,
     RememberOnce,
+    Replace,
     Touch,
 )
 
@@ -157,6 +158,39 @@ def test_adding_keeps_what_is_there(backend: Backend) -> None:
     added = [Publish("k", b"1", 60, absent_only=True), Publish("k", b"2", 60, absent_only=True)]
     assert backend.execute([*added, Read("k")]) == [True, False, b"1"]
     assert backend.execute([Increment("k", 4, None), Read("k")]) == [5, b"5"]
+
+
+def test_swapping_needs_what_is_there(state: State) -> None:
+    first, second = bytes(range(256)), b"\x00" * 300
+
+    async def play() -> None:
+        assert not await state.swap("k", b"", first, 60)
+        assert await state.swap("k", None, first, 60)
+        assert not await state.swap("k", None, second, 60)
+        assert not await state.swap("k", first[:-1], second, 60)
+        assert await state.read("k") == first
+        assert await state.swap("k", first, second, 60)
+        assert not await state.swap("k", first, first, 60)
+        assert await state.read("k") == second
+        assert await state.touch("k", 60)
+        assert not await state.touch("absent", 60)
+
+    asyncio.run(play())
+
+
+def test_one_of_many_swaps_succeeds(state: State) -> None:
+    async def play() -> list[bool]:
+        await state.publish("k", b"0", 60)
+        return await asyncio.gather(*[state.swap("k", b"0", b"%d" % n, 60) for n in range(1, 50)])
+
+    assert sum(asyncio.run(play())) == 1
+
+
+def test_what_has_ended_is_not_replaced(backend: Backend) -> None:
+    backend.execute([Publish("k", b"v", 0.05)])
+    eventually(lambda: backend.execute([Read("k")]) == [None])
+    assert backend.execute([Replace("k", b"v", b"w", 60), Read("k")]) == [False, None]
+    assert backend.execute([Replace("n", b"1", b"2", 60), Read("n")]) == [False, None]
 
 
 def test_touching_moves_the_end(backend: Backend) -> None:
