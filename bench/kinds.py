@@ -122,10 +122,8 @@ def table(costs: Collection[Cost]) -> str:
     return "\n".join(lines)
 
 
-async def measure_all() -> list[Cost]:
-    """Every registered kind. Raises ``SampleMissing``."""
-    complete(KINDS, SAMPLES)
-    world = World()
+async def measure_all(world: World) -> list[Cost]:
+    """Every registered kind."""
     gc.collect()
     gc.disable()
     try:
@@ -136,10 +134,11 @@ async def measure_all() -> list[Cost]:
 
 def main() -> int:
     try:
-        costs = asyncio.run(measure_all())
+        complete(KINDS, SAMPLES)
     except SampleMissing as reason:
         print(reason, file=sys.stderr)
         return 2
+    costs = asyncio.run(measure_all(World()))
     print(f"What each policy adds to a call, one core, Python {platform.python_version()}")
     print(table(costs))
     return 0

@@ -86,6 +86,11 @@ SAMPLES: dict[str, Sample] = {
         },
     ),
     "security_headers": Sample("7 lines, 1 of them the upstream's"),
+    "session": Sample(
+        "a session read within the second, its token seen before, one scope",
+        {"provider": "bench", "scopes": ["read"]},
+        World.of_browser,
+    ),
     "sign_response": Sample(f"an answer of {len(ORDER)} bytes, bound to its request", answer=ORDER),
     "signature": Sample(
         f"Ed25519 over 4 components, a body of {len(ORDER)} bytes",

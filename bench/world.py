@@ -4,6 +4,7 @@ import time
 from dataclasses import replace
 from types import MappingProxyType
 
+from bench.browser import Browser
 from bench.client import ApiClient, digest
 from bench.order import DESCRIBED, ORDER
 from bench.provider import LIFE, NAME, OWN_CLIENT, AnsweringEndpoints, spec_of
@@ -35,7 +36,10 @@ ANSWER: tuple[Field, ...] = (
 
 
 class World:
-    """The services of the policies, and calls by the known caller over TLS."""
+    """The services of the policies, and calls by the known caller over TLS.
+
+    It must be made outside of an event loop.
+    """
 
     def __init__(self) -> None:
         mint = Mint()
@@ -49,6 +53,8 @@ class World:
         own = OwnClients()
         own.add(spec, OWN_CLIENT)
         store = TokenStore(state, time.time, endpoints, Keyring(_SECRET_KEYS))
+        token = mint.token(1)
+        self._browser = Browser(state, Keyring(_SECRET_KEYS), token)
         self._client = ApiClient("client-1", _SECRET_KEYS)
         self.services = Services(
             state,
@@ -58,10 +64,11 @@ class World:
             api=ServedApi("orders", "/", DESCRIBED),
             clients=self._client.known,
             signer=signer,
+            sessions=self._browser.sessions,
             introspection=NextIntrospection(Introspector(endpoints, time.time), own),
             upstream_tokens=WantedTokens(store, own),
         )
-        self._token = mint.token(1).encode()
+        self._token = token.encode()
         claims = {"sub": "subject-1", "client_id": "client-1", "team": "checkout"}
         self._identity = Identity(
             kind="jwt",
@@ -109,6 +116,10 @@ class World:
     def with_api_key(self) -> Call:
         """A call with the client's API key."""
         return self.call((b"x-api-key", self._client.api_key.encode()))
+
+    def of_browser(self) -> Call:
+        """A call with the cookie of the browser's session."""
+        return self.call(self._browser.cookie)
 
     def with_certificate(self) -> Call:
         """A call over a connection with the client's certificate."""
