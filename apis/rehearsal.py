@@ -12,7 +12,6 @@ from apis.config import ApiConfig, Document, RouteConfig
 from apis.precedence import Effective, effective_policies
 from apis.routing import UpstreamSpec
 from apis.snapshot import Compiler, compile_table
-from oidc_clients.config import ProviderConfig
 from oidc_clients.own_clients import NO_CLIENT
 from policies.core.callers import NoSessions, OpaqueTokens, TokenProvider
 from policies.core.config import Problem
@@ -83,36 +82,28 @@ class _DocumentSessions(NoSessions):
         return provider in self._able
 
 
-class _DocumentUpstreamTokens:
-    """The tokens for upstreams that a document's providers could give; none is ever got here."""
+class _DocumentClients:
+    """The providers of a document that the gateway could ask, for tokens and about tokens; none
+    is ever asked here."""
 
     def __init__(self, document: Document) -> None:
         self._providers = {provider.name: provider for provider in document.providers}
 
     def token(self, wanted: Wanted) -> UpstreamToken:
         """See ``policies.core.gateway_identity.UpstreamTokens``."""
-        if not _proves_itself(self._providers[wanted.provider]):
-            raise ValueError(NO_CLIENT.format(wanted.provider))
+        self._require_client(wanted.provider)
         return cast(UpstreamToken, None)
-
-
-class _DocumentIntrospection:
-    """The providers of a document that could be asked about tokens; none is ever asked here."""
-
-    def __init__(self, document: Document) -> None:
-        self._providers = {provider.name: provider for provider in document.providers}
 
     def provider(self, name: str) -> OpaqueTokens:
         """See ``policies.core.callers.Introspection``."""
-        if not _proves_itself(self._providers[name]):
-            raise ValueError(NO_CLIENT.format(name))
+        self._require_client(name)
         return cast(OpaqueTokens, None)
 
-
-def _proves_itself(provider: ProviderConfig) -> bool:
-    """Whether the gateway has a client there that can prove who it is."""
-    client = provider.client
-    return client is not None and (client.secret is not None or client.key is not None)
+    def _require_client(self, name: str) -> None:
+        """One that can prove who it is; see ``oidc_clients.own_clients``."""
+        client = self._providers[name].client
+        if client is None or (client.secret is None and client.key is None):
+            raise ValueError(NO_CLIENT.format(name))
 
 
 def broken_routes(document: Document) -> list[Problem]:
@@ -151,15 +142,15 @@ def _phase(item: Effective, services: Services) -> Phase:
 
 def _services(document: Document) -> Services:
     nothing = MemoryState()
-    tokens = _DocumentTokens(document)
+    clients = _DocumentClients(document)
     return Services(
         state=nothing,
-        tokens=tokens,
+        tokens=_DocumentTokens(document),
         clock=_no_clock,
         local=nothing,
         sessions=_DocumentSessions(document),
-        upstream_tokens=_DocumentUpstreamTokens(document),
-        introspection=_DocumentIntrospection(document),
+        upstream_tokens=clients,
+        introspection=clients,
     )
 
 
