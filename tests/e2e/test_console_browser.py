@@ -161,7 +161,7 @@ def attach_jwt(visitor: Visitor) -> None:
     visitor.go("/admin/apis/api/")
     page.get_by_role("link", name="orders", exact=True).first.click()
     page.get_by_role("link", name="Attach a policy").click()
-    page.get_by_role("link", name=re.compile("Requires a token")).click()
+    page.get_by_role("link", name=re.compile("^jwt Requires a token")).click()
     visitor.save("Please correct")
     expect(page.locator(".field-config_providers .errorlist")).to_be_visible()
     page.get_by_label("acme").check()
