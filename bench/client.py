@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from oidc_clients.certificates import fingerprint
 from oidc_clients.client_book import ClientBook, LiveClients
-from oidc_clients.config import ClientConfig
+from oidc_clients.client_config import ClientConfig
 from oidc_clients.credentials import Peppers, make_api_key
 from policies.core.values import Field, Request
 from policies.http.components import Component, RequestMessage, signature_base

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from oidc_clients import certificates
 from oidc_clients.bounded import Bounded
 from oidc_clients.certificates import Certificate
-from oidc_clients.config import ApiKeyConfig, ClientConfig, SigningKeyConfig
+from oidc_clients.client_config import ApiKeyConfig, ClientConfig, SigningKeyConfig
 from oidc_clients.credentials import Peppers
 from policies.core.callers import ClientKey
 from policies.core.config import Problem, location
