@@ -103,7 +103,7 @@ class Limit(Policy, ABC):
 
     @abstractmethod
     def _take(self, key: str, call: Call) -> Awaitable[Allowance]:
-        """Count the call in shared state. Raises ``StateUnavailable``."""
+        """Count the call in shared state. Raises ``StateUnavailable``, at once or awaited."""
 
     @abstractmethod
     def _take_here(self, key: str, call: Call) -> Awaitable[Allowance]:
@@ -113,20 +113,38 @@ class Limit(Policy, ABC):
     def look(self, key: str) -> Awaitable[Allowance]:
         """What ``key``, which begins with ``prefix``, has left. Raises ``StateUnavailable``."""
 
-    async def check(self, call: Call) -> Decision:
+    def check(self, call: Call) -> Decision | Awaitable[Decision]:
         key = self.prefix + self._key_of(call)
         try:
-            allowance = await self._take(key, call)
+            taking = self._take(key, call)
         except StateUnavailable:
-            self._failed()
-            if self.on_failure == "deny":
-                return _UNAVAILABLE
-            if self.on_failure == "allow":
-                return PASS
-            allowance = await self._take_here(key, call)
-        else:
-            if self._failing:
-                self._back()
+            return self._without_state(key, call)
+        if isinstance(taking, Allowance):
+            return self._taken(taking, call)
+        return self._when_taken(taking, key, call)
+
+    async def _when_taken(self, taking: Awaitable[Allowance], key: str, call: Call) -> Decision:
+        try:
+            allowance = await taking
+        except StateUnavailable:
+            return await self._without_state(key, call)
+        return self._taken(allowance, call)
+
+    def _taken(self, allowance: Allowance, call: Call) -> Decision:
+        if self._failing:
+            self._back()
+        return self._judge(allowance, call)
+
+    async def _without_state(self, key: str, call: Call) -> Decision:
+        self._failed()
+        if self.on_failure == "deny":
+            return _UNAVAILABLE
+        if self.on_failure == "allow":
+            return PASS
+        return self._judge(await self._take_here(key, call), call)
+
+    def _judge(self, allowance: Allowance, call: Call) -> Decision:
+        """What the answer of a limit means for the call; the answer to it says how much is left."""
         allowed, remaining, retry_after, reset_after = allowance
         line = self._line % (remaining, ceil(reset_after))
         call.response_fields += ((b"ratelimit", line), self._terms)

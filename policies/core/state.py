@@ -3,6 +3,7 @@
 Implementations live in ``policies.stores`` and ``policies.ledger``.
 """
 
+from collections.abc import Awaitable, Generator
 from typing import NamedTuple, Protocol
 
 
@@ -32,12 +33,18 @@ class Allowance(NamedTuple):
     ``remaining`` whole units could be taken at once; ``retry_after`` is the number of seconds
     until the refused cost would be allowed (0 when allowed); ``reset_after`` the number of
     seconds until all of the limit is available again.
+
+    Awaiting it gives itself: a store that knows at once answers with it, and makes nobody wait.
     """
 
     allowed: bool
     remaining: int
     retry_after: float
     reset_after: float
+
+    def __await__(self) -> Generator[None, None, "Allowance"]:
+        yield from ()
+        return self
 
 
 class State(Protocol):
@@ -53,7 +60,7 @@ class State(Protocol):
         process can tell: minus infinity unless it found another store than before."""
         ...
 
-    async def consume(self, key: str, rate: Rate, cost: int = 1) -> Allowance:
+    def consume(self, key: str, rate: Rate, cost: int = 1) -> Awaitable[Allowance]:
         """Atomically take ``cost`` units from the bucket ``key`` if it holds them.
 
         ``cost=0`` looks without taking.

@@ -63,9 +63,9 @@ class Quota(Limit):
         self._base = self.prefix
         self._period = Period("", 0.0, 0.0)
 
-    async def check(self, call: Call) -> Decision:
+    def check(self, call: Call) -> Decision | Awaitable[Decision]:
         self._turn(call.now)
-        return await super().check(call)
+        return super().check(call)
 
     def _turn(self, now: float) -> None:
         """Count in the period of ``now``."""

@@ -42,8 +42,8 @@ class OperationState(ABC):
     def tell(self, operation: Operation) -> None:
         """Have an operation done, after those that were asked before; a failure is not told."""
 
-    async def consume(self, key: str, rate: Rate, cost: int = 1) -> Allowance:
-        return cast(Allowance, await self.perform(Consume(key, rate, cost)))
+    def consume(self, key: str, rate: Rate, cost: int = 1) -> Awaitable[Allowance]:
+        return cast(Awaitable[Allowance], self.perform(Consume(key, rate, cost)))
 
     async def count(
         self, key: str, window: Window, cost: int = 1, needs: str | None = None

@@ -230,7 +230,7 @@ class MemoryState(OperationState):
     def tell(self, operation: Operation) -> None:
         self._backend.execute((operation,))
 
-    async def consume(self, key: str, rate: Rate, cost: int = 1) -> Allowance:
+    def consume(self, key: str, rate: Rate, cost: int = 1) -> Allowance:
         return self._backend.consume(key, rate, cost)
 
 

@@ -1,6 +1,5 @@
 """What answers of limited calls carry: RateLimit, RateLimit-Policy, Retry-After."""
 
-import asyncio
 import json
 import re
 from collections.abc import Callable
@@ -12,8 +11,9 @@ import http_sf
 import pytest
 
 from policies.core.services import Services
-from policies.core.values import PASS, Call, Decision, Deny
+from policies.core.values import PASS, Call, Deny
 from policies.registry import KINDS
+from tests.policies.kinds.asking import ask
 
 VECTORS = Path(__file__).parents[4] / "shared" / "vectors" / "ratelimit" / "draft_examples.json"
 LIMITS: list[tuple[str, dict[str, Any]]] = [
@@ -29,10 +29,6 @@ LIMITS: list[tuple[str, dict[str, Any]]] = [
 FIELD = re.compile(r"^ *(RateLimit|RateLimit-Policy): ?(.+)$", re.MULTILINE)
 
 Member = tuple[str, dict[str, Any]]
-
-
-def ask(policy: Any, call: Call) -> Decision:
-    return asyncio.run(policy.check(call))
 
 
 def parsed(value: bytes) -> list[Member]:

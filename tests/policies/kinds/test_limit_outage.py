@@ -1,6 +1,5 @@
 """R6: limits of every kind while shared state is down, and what shows it."""
 
-import asyncio
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -9,9 +8,10 @@ import pytest
 
 from policies.core.errors import StateUnavailable
 from policies.core.services import Services
-from policies.core.values import PASS, Call, Decision, Deny
+from policies.core.values import PASS, Deny
 from policies.registry import KINDS
 from policies.stores.memory import MemoryBackend, MemoryState
+from tests.policies.kinds.asking import ask
 
 LIMITS: list[tuple[str, dict[str, Any]]] = [
     ("rate_limit", {"per": 3600}),
@@ -42,10 +42,6 @@ class Failing(MemoryBackend):
 @pytest.fixture
 def failing(clock: Any) -> Failing:
     return Failing(clock)
-
-
-def ask(policy: Any, call: Call) -> Decision:
-    return asyncio.run(policy.check(call))
 
 
 @pytest.fixture(params=LIMITS, ids=lambda item: "-".join([item[0], *map(str, item[1].values())]))

@@ -9,10 +9,11 @@ import pytest
 from pydantic import ValidationError
 
 from policies.core.phase import Phase
-from policies.core.values import PASS, Call, Decision, Deny, Identity
+from policies.core.values import PASS, Call, Deny, Identity
 from policies.kinds.quota import Quota, QuotaConfig, period_of
 from policies.stores.memory import MemoryBackend, MemoryState
 from policies.stores.peek import PeekState
+from tests.policies.kinds.asking import ask
 
 ALICE = Identity(kind="jwt", subject="alice", issuer="https://op", client="web")
 
@@ -30,10 +31,6 @@ class Ledger:
 
 def at(text: str) -> float:
     return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
-
-
-def ask(policy: Quota, call: Call) -> Decision:
-    return asyncio.run(policy.check(call))
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """``rate_limit`` as traffic: who shares a bucket, and what each algorithm allows."""
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -11,17 +10,14 @@ from pydantic import ValidationError
 from policies.core.phase import Phase
 from policies.core.services import Services
 from policies.core.state import State
-from policies.core.values import ANONYMOUS, PASS, Call, Decision, Deny, Identity
+from policies.core.values import ANONYMOUS, PASS, Call, Deny, Identity
 from policies.kinds.rate_limit import RateLimit, RateLimitConfig
 from policies.stores.memory import MemoryBackend, MemoryState
 from policies.stores.peek import PeekState
+from tests.policies.kinds.asking import ask
 
 ALICE = Identity(kind="jwt", subject="alice", issuer="https://op", client="web")
 BOB = Identity(kind="jwt", subject="bob", issuer="https://op", client="web")
-
-
-def ask(policy: RateLimit, call: Call) -> Decision:
-    return asyncio.run(policy.check(call))
 
 
 @pytest.fixture

@@ -126,11 +126,14 @@ def test_R1_threads_count_exactly() -> None:
 
 
 def test_it_answers_without_giving_up_the_loop() -> None:
-    state = MemoryState()
-    coroutine = state.consume("k", Rate(1, 60, 1))
-    with pytest.raises(StopIteration) as answered:  # rather than something to await
-        coroutine.send(None)
-    assert answered.value.value.allowed
+    allowance = MemoryState().consume("k", Rate(1, 60, 1))
+    assert allowance.allowed
+
+    async def play() -> None:
+        assert await allowance is allowance  # who awaits it does not give up the loop either
+
+    with pytest.raises(StopIteration):
+        play().send(None)
 
 
 def test_two_states_are_apart() -> None:
