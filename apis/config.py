@@ -13,7 +13,8 @@ from cryptography.x509 import load_pem_x509_certificates
 from pydantic import AfterValidator, Field, model_validator
 
 from apis import syntax
-from oidc_clients.config import ClientConfig, ProviderConfig
+from oidc_clients.client_config import ClientConfig
+from oidc_clients.provider_config import ProviderConfig
 from policies.core.config import Name, Options, invalid
 from policies.entries import PolicyEntry
 from policies.references import FileText, SecretText

@@ -13,9 +13,11 @@ from typing import Any, NamedTuple, cast
 
 from apis.config import Document
 from apis.precedence import route_name
+from policies.core.callers import Tokens
 from policies.core.counting import readable
 from policies.core.limit import Limit
-from policies.core.services import Allowance, Services, State, Tokens
+from policies.core.services import Services
+from policies.core.state import Allowance, State
 from policies.entries import PolicyEntry
 from policies.kinds.quota import Quota
 from policies.registry import KINDS

@@ -12,8 +12,9 @@ from typing import TypeVar
 
 from apis import openapi
 from apis.config import ApiConfig, Document
-from oidc_clients.config import ApiKeyConfig, ClientConfig, ProviderConfig
+from oidc_clients.client_config import ApiKeyConfig, ClientConfig
 from oidc_clients.credentials import Peppers
+from oidc_clients.provider_config import ProviderConfig
 from policies.core.config import Options, Problem, location
 from policies.references import SecretText, SecretUnreadable
 from policies.secrets import Keyring

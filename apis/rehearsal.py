@@ -12,19 +12,12 @@ from apis.config import ApiConfig, Document, RouteConfig
 from apis.precedence import Effective, effective_policies
 from apis.routing import UpstreamSpec
 from apis.snapshot import Compiler, compile_table
-from oidc_clients import introspection
-from oidc_clients.config import ProviderConfig
-from oidc_clients.upstream_tokens import NO_CLIENT
+from oidc_clients.own_clients import NO_CLIENT
+from policies.core.callers import NoSessions, OpaqueTokens, TokenProvider
 from policies.core.config import Problem
+from policies.core.gateway_identity import UpstreamToken, Wanted
 from policies.core.phase import Phase
-from policies.core.services import (
-    NoSessions,
-    OpaqueTokens,
-    Services,
-    TokenProvider,
-    UpstreamToken,
-    Wanted,
-)
+from policies.core.services import Services
 from policies.core.values import Deny, Identity
 from policies.registry import KINDS
 from policies.secrets import Keyring
@@ -61,7 +54,7 @@ class _DocumentTokens:
         self._providers = {provider.name: provider for provider in document.providers}
 
     def provider(self, name: str) -> TokenProvider | None:
-        """See ``policies.core.services.Tokens``."""
+        """See ``policies.core.callers.Tokens``."""
         found = self._providers[name]
         if not found.enabled:
             return None
@@ -70,11 +63,11 @@ class _DocumentTokens:
     def recall(
         self, providers: tuple[str, ...], token: bytes, now: float
     ) -> Identity | Deny | None:
-        """See ``policies.core.services.Tokens``."""
+        """See ``policies.core.callers.Tokens``."""
         raise AssertionError("no token is verified in a rehearsal")
 
     async def verify(self, providers: tuple[str, ...], token: bytes, now: float) -> Identity | Deny:
-        """See ``policies.core.services.Tokens``."""
+        """See ``policies.core.callers.Tokens``."""
         raise AssertionError("no token is verified in a rehearsal")
 
 
@@ -85,40 +78,32 @@ class _DocumentSessions(NoSessions):
         self._able = {item.name for item in document.providers if item.client is not None}
 
     def signs_in(self, provider: str) -> bool:
-        """See ``policies.core.services.Sessions``."""
+        """See ``policies.core.callers.Sessions``."""
         return provider in self._able
 
 
-class _DocumentUpstreamTokens:
-    """The tokens for upstreams that a document's providers could give; none is ever got here."""
+class _DocumentClients:
+    """The providers of a document that the gateway could ask, for tokens and about tokens; none
+    is ever asked here."""
 
     def __init__(self, document: Document) -> None:
         self._providers = {provider.name: provider for provider in document.providers}
 
     def token(self, wanted: Wanted) -> UpstreamToken:
-        """See ``policies.core.services.UpstreamTokens``."""
-        if not _proves_itself(self._providers[wanted.provider]):
-            raise ValueError(NO_CLIENT.format(wanted.provider))
+        """See ``policies.core.gateway_identity.UpstreamTokens``."""
+        self._require_client(wanted.provider)
         return cast(UpstreamToken, None)
 
-
-class _DocumentIntrospection:
-    """The providers of a document that could be asked about tokens; none is ever asked here."""
-
-    def __init__(self, document: Document) -> None:
-        self._providers = {provider.name: provider for provider in document.providers}
-
     def provider(self, name: str) -> OpaqueTokens:
-        """See ``policies.core.services.Introspection``."""
-        if not _proves_itself(self._providers[name]):
-            raise ValueError(introspection.NO_CLIENT.format(name))
+        """See ``policies.core.callers.Introspection``."""
+        self._require_client(name)
         return cast(OpaqueTokens, None)
 
-
-def _proves_itself(provider: ProviderConfig) -> bool:
-    """Whether the gateway has a client there that can prove who it is."""
-    client = provider.client
-    return client is not None and (client.secret is not None or client.key is not None)
+    def _require_client(self, name: str) -> None:
+        """One that can prove who it is; see ``oidc_clients.own_clients``."""
+        client = self._providers[name].client
+        if client is None or (client.secret is None and client.key is None):
+            raise ValueError(NO_CLIENT.format(name))
 
 
 def broken_routes(document: Document) -> list[Problem]:
@@ -157,15 +142,15 @@ def _phase(item: Effective, services: Services) -> Phase:
 
 def _services(document: Document) -> Services:
     nothing = MemoryState()
-    tokens = _DocumentTokens(document)
+    clients = _DocumentClients(document)
     return Services(
         state=nothing,
-        tokens=tokens,
+        tokens=_DocumentTokens(document),
         clock=_no_clock,
         local=nothing,
         sessions=_DocumentSessions(document),
-        upstream_tokens=_DocumentUpstreamTokens(document),
-        introspection=_DocumentIntrospection(document),
+        upstream_tokens=clients,
+        introspection=clients,
     )
 
 

@@ -115,6 +115,7 @@ class Route:
 
 
 _REMEMBERED = 4096  # matches
+_LONGEST = 1024  # characters of one that is remembered: clients choose them
 
 
 class NotMatched(NamedTuple):
@@ -154,8 +155,13 @@ class RoutingTable:
                 _add(tree, route)
         self._any = self._exact.pop("", None)
         self._suffix = sorted(suffixes.items(), key=lambda item: -len(item[0]))
-        # The route for (host, method, canonical path); remembered, since callers repeat paths.
-        self.match = lru_cache(maxsize=_REMEMBERED)(self._match)
+        self._remembered = lru_cache(maxsize=_REMEMBERED)(self._match)
+
+    def match(self, host: str, method: str, path: str) -> Route | NotMatched:
+        """The route for a canonical path; remembered, since callers repeat paths."""
+        if len(path) + len(host) + len(method) > _LONGEST:
+            return self._match(host, method, path)
+        return self._remembered(host, method, path)
 
     def _match(self, host: str, method: str, path: str) -> Route | NotMatched:
         segments = path.split("/")[1:]

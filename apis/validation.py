@@ -1,8 +1,9 @@
 """What a configuration document says about more than one value: the second half of its check.
 
-The first half are the declarations (``apis.config``, ``oidc_clients.config`` and the kinds'
-own ``Config``), which judge each value alone. Admin, configuration file and REST all build a
-``Document`` and ask ``problems``; there is no other validator.
+The first half are the declarations (``apis.config``, ``provider_config`` and ``client_config``
+of ``oidc_clients``, and the kinds' own ``Config``), which judge each value alone. Admin,
+configuration file and REST all build a ``Document`` and ask ``problems``; there is no other
+validator.
 """
 
 from collections import Counter
@@ -12,7 +13,7 @@ from typing import TypeVar
 from apis.config import ApiConfig, Document, RouteConfig
 from apis.precedence import Effective, effective_policies, route_name, whole_api
 from apis.syntax import template_shape
-from oidc_clients.config import ProviderConfig
+from oidc_clients.provider_config import ProviderConfig
 from policies.core.addresses import Networks, refusal
 from policies.core.config import Problem, location
 from policies.entries import PolicyEntry

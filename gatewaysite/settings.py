@@ -6,6 +6,7 @@ from csp.constants import NONE, SELF
 
 from gatewaysite.databases import database_settings
 from gatewaysite.environment import read_environment
+from policies.yaml_text import MAX_BYTES
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 ENVIRONMENT = read_environment()
@@ -121,6 +122,8 @@ CONTENT_SECURITY_POLICY = {
         "object-src": [NONE],
     },
 }
+# A form takes any OpenAPI document that a file takes; browsers send line ends as two bytes.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * MAX_BYTES
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 

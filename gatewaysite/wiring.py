@@ -32,6 +32,7 @@ from oidc_clients.endpoints import MetadataCache
 from oidc_clients.introspection import Introspector, NextIntrospection
 from oidc_clients.keystore import KeyStore
 from oidc_clients.oauth import Endpoints
+from oidc_clients.own_clients import OwnClients
 from oidc_clients.provider import ProviderSpec
 from oidc_clients.revocation import RevocationBook
 from oidc_clients.specs import own_client, provider_spec
@@ -40,7 +41,8 @@ from oidc_clients.tokens import ProviderTokens
 from oidc_clients.upstream_tokens import TokenStore, WantedTokens
 from policies.core.chain import Attached, Reported, compile_chain
 from policies.core.config import PolicyConfig, Problem, location
-from policies.core.services import Ledger, NoLedger, Services, State
+from policies.core.services import Services
+from policies.core.state import Ledger, NoLedger, State
 from policies.core.values import Call
 from policies.gateway_keys import GatewaySigner
 from policies.kinds.public import Public
@@ -84,7 +86,7 @@ class NextTokens:
         self._refused[name] = reason
 
     def provider(self, name: str) -> ProviderSpec | None:
-        """See ``policies.core.services.Tokens``. Raises ``ValueError`` for a refused one."""
+        """See ``policies.core.callers.Tokens``. Raises ``ValueError`` for a refused one."""
         if name in self._refused:
             raise ValueError(f"provider {name}: {self._refused[name]}")
         spec = self._specs[name]
@@ -99,7 +101,7 @@ class NextSessions:
         self.token = sessions.token
 
     def signs_in(self, provider: str) -> bool:
-        """See ``policies.core.services.Sessions``."""
+        """See ``policies.core.callers.Sessions``."""
         return provider in self.sign_ins
 
 
@@ -147,8 +149,9 @@ class World:
         """A generation, beside the one in force. Raises ``ValueError`` if there can be none."""
         opener = Keyring.from_settings()
         tokens, problems = NextTokens(self.tokens), []
-        wanted = WantedTokens(self.token_store)
-        introspection = NextIntrospection(self.introspector)
+        own = OwnClients()
+        wanted = WantedTokens(self.token_store, own)
+        introspection = NextIntrospection(self.introspector, own)
         sessions = NextSessions(self.sessions)
         specs = []
         for number, config in enumerate(document.providers):
@@ -162,13 +165,11 @@ class World:
             specs.append(spec)
             try:
                 client = own_client(config, opener)
-                wanted.add(spec, client)
-                introspection.add(spec, client)
+                own.add(spec, client)
                 if client is not None:
                     sessions.sign_ins[spec.name] = SignIn.of(config, client, spec.reach)
             except (ValueError, SecretUnreadable) as error:
-                wanted.refuse(spec.name, str(error))
-                introspection.refuse(spec.name, str(error))
+                own.refuse(spec.name, str(error))
                 path = location(("providers", number, "client"))
                 problems.append(Problem(path=path, message=str(error)))
         services = replace(

@@ -150,7 +150,7 @@ class ProviderAdmin(SessionsPage):
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
-            "provider": provider,
+            "original": provider,
             "form": CheckForm(),  # always an empty one: a token is not shown again
             "title": f"Check {provider}",
         }
@@ -330,7 +330,7 @@ class ClientAdmin(ConfigurationAdmin):
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
-            "client": client,
+            "original": client,
             "form": form,
             "key": key,
             "verb": verb,

@@ -16,10 +16,10 @@ from typing import NamedTuple
 from oidc_clients import certificates
 from oidc_clients.bounded import Bounded
 from oidc_clients.certificates import Certificate
-from oidc_clients.config import ApiKeyConfig, ClientConfig, SigningKeyConfig
+from oidc_clients.client_config import ApiKeyConfig, ClientConfig, SigningKeyConfig
 from oidc_clients.credentials import Peppers
+from policies.core.callers import ClientKey
 from policies.core.config import Problem, location
-from policies.core.services import ClientKey
 from policies.core.values import Identity
 from policies.http.algorithms import load_public_key
 from policies.references import Opener, SecretUnreadable
@@ -102,7 +102,7 @@ class ClientBook:
         raise ValueError("the key has neither a public key nor a secret")
 
     def signing_key(self, key_id: str) -> ClientKey | None:
-        """See ``policies.core.services.Clients``."""
+        """See ``policies.core.callers.Clients``."""
         return self._signing_keys.get(key_id)
 
     def api_key(self, key: bytes, now: float) -> IssuedKey | None:
@@ -136,7 +136,7 @@ def _issued(client: str, config: ApiKeyConfig) -> IssuedKey:
 
 
 class LiveClients:
-    """``policies.core.services.Clients`` over the book in force.
+    """``policies.core.callers.Clients`` over the book in force.
 
     ``used`` collects the digests of API keys that proved somebody; whoever writes them down
     takes them away (``take_used``), in the event loop.
@@ -152,11 +152,11 @@ class LiveClients:
         self._book = book
 
     def signing_key(self, key_id: str) -> ClientKey | None:
-        """See ``policies.core.services.Clients``."""
+        """See ``policies.core.callers.Clients``."""
         return self._book.signing_key(key_id) if self._book is not None else None
 
     def api_key(self, key: bytes, now: float) -> Identity | None:
-        """See ``policies.core.services.Clients``."""
+        """See ``policies.core.callers.Clients``."""
         found = self._book.api_key(key, now) if self._book is not None else None
         if found is None:
             return None
@@ -164,7 +164,7 @@ class LiveClients:
         return found.identity
 
     def certificate(self, der: bytes, now: float) -> Identity | None:
-        """See ``policies.core.services.Clients``."""
+        """See ``policies.core.callers.Clients``."""
         certificate = self._certificates.get(der)
         if certificate is None:
             certificate = certificates.read(der)

@@ -21,7 +21,7 @@ from oidc_clients.compact import parse
 from oidc_clients.jose import verifies
 from oidc_clients.jwks import Key, KeySet
 from oidc_clients.strict import NotStrict, base64url, json_object
-from policies.core.services import Proof
+from policies.core.callers import Proof
 
 TYPE = "dpop+jwt"
 MAX_ID = 256
@@ -44,7 +44,7 @@ class _Holder(NamedTuple):
 
 
 class DpopProofs:
-    """``policies.core.services.Proofs``."""
+    """``policies.core.callers.Proofs``."""
 
     def __init__(self, secret: bytes) -> None:
         """``secret`` makes nonces: the same for all workers, known to nobody else."""
@@ -52,7 +52,7 @@ class DpopProofs:
         self._holders: Bounded[bytes, _Holder] = Bounded(MAX_HEADERS)
 
     def read(self, value: bytes) -> Proof | None:
-        """See ``policies.core.services.Proofs``."""
+        """See ``policies.core.callers.Proofs``."""
         try:
             parts = parse(value)
             if parts.typ != TYPE:
@@ -67,11 +67,11 @@ class DpopProofs:
             return None
 
     def nonce(self, now: float) -> str:
-        """See ``policies.core.services.Proofs``."""
+        """See ``policies.core.callers.Proofs``."""
         return self._nonce(int(now // NONCE_SECONDS))
 
     def takes_nonce(self, nonce: str, now: float) -> bool:
-        """See ``policies.core.services.Proofs``."""
+        """See ``policies.core.callers.Proofs``."""
         period = int(now // NONCE_SECONDS)
         given_out = [self._nonce(each) for each in (period, period - 1)]
         return nonce.isascii() and any(hmac.compare_digest(nonce, each) for each in given_out)

@@ -1,4 +1,4 @@
-"""Forms of providers and clients, drawn from ``oidc_clients.config``."""
+"""Forms of providers and clients, drawn from ``provider_config`` and ``client_config``."""
 
 from datetime import timedelta
 from typing import Any, ClassVar
@@ -6,12 +6,10 @@ from typing import Any, ClassVar
 from django import forms
 from django.utils import timezone
 
-from oidc_clients.config import (
+from oidc_clients.client_config import (
     ApiKeyConfig,
     CertificateConfig,
     ClientConfig,
-    ProviderClientConfig,
-    ProviderConfig,
     SigningKeyConfig,
 )
 from oidc_clients.credentials import make_api_key
@@ -24,6 +22,7 @@ from oidc_clients.models import (
     ProviderClient,
     SigningKey,
 )
+from oidc_clients.provider_config import ProviderClientConfig, ProviderConfig
 from policies.drawing import option_field
 from policies.fields import SecretFormField
 from policies.forms import ConfigurationForm, Members, entered, judged

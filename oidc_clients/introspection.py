@@ -36,9 +36,10 @@ from oidc_clients.oauth import (
     ProviderUnavailable,
     introspection_answer,
 )
+from oidc_clients.own_clients import OwnClients
 from oidc_clients.provider import ProviderSpec, media_type
 from oidc_clients.revocation import NOTHING_REVOKED, RevocationBook, Revoked
-from policies.core.services import OpaqueTokens
+from policies.core.callers import OpaqueTokens
 from policies.core.values import Deny, Identity
 
 logger = logging.getLogger(__name__)
@@ -64,7 +65,6 @@ UNAVAILABLE = Deny(
     fields=((b"retry-after", b"1"),),
 )
 INACTIVE = Deny("token_revoked", "The token is not active: expired, revoked, or never issued.")
-NO_CLIENT = "provider {} has no client with a secret or a key, which asking about tokens takes"
 
 _TOKEN = re.compile(rb"[A-Za-z0-9._~+/-]+=*")  # RFC 6750 2.1: b64token
 # RFC 7662 2.2 takes token_type from RFC 6749 5.1; some say in it, or beside it, what it is for.
@@ -115,28 +115,16 @@ class Introspector:
 
 
 class NextIntrospection:
-    """``policies.core.services.Introspection`` for one generation of the configuration."""
+    """``policies.core.callers.Introspection`` for one generation of the configuration."""
 
-    def __init__(self, introspector: Introspector) -> None:
+    def __init__(self, introspector: Introspector, clients: OwnClients) -> None:
         self._introspector = introspector
-        self._providers: dict[str, tuple[ProviderSpec, ClientCredentials | None]] = {}
-        self._refused: dict[str, str] = {}
+        self._clients = clients
         self.names: set[str] = set()
 
-    def add(self, spec: ProviderSpec, client: ClientCredentials | None) -> None:
-        self._providers[spec.name] = (spec, client)
-
-    def refuse(self, name: str, reason: str) -> None:
-        """The provider, or the gateway's client there, cannot be used."""
-        self._refused[name] = reason
-
     def provider(self, name: str) -> OpaqueTokens:
-        """See ``policies.core.services.Introspection``."""
-        if name in self._refused:
-            raise ValueError(f"provider {name}: {self._refused[name]}")
-        spec, client = self._providers[name]
-        if client is None or client.is_public:
-            raise ValueError(NO_CLIENT.format(name))
+        """See ``policies.core.callers.Introspection``."""
+        spec, client = self._clients.at(name)
         if not spec.enabled:
             return _Off()
         asked = self._introspector.of(spec, client)
@@ -148,11 +136,11 @@ class _Off:
     """A provider that is switched off: its tokens are nobody's."""
 
     def recall(self, token: bytes, cache: float, now: float) -> Identity | Deny | None:
-        """See ``policies.core.services.OpaqueTokens``."""
+        """See ``policies.core.callers.OpaqueTokens``."""
         return rules.ISSUER
 
     async def verify(self, token: bytes, cache: float, now: float) -> Identity | Deny:
-        """See ``policies.core.services.OpaqueTokens``."""
+        """See ``policies.core.callers.OpaqueTokens``."""
         return rules.ISSUER
 
 
@@ -185,7 +173,7 @@ class _Asked:
         self._refused = Bounded(MAX_REFUSED)
 
     def recall(self, token: bytes, cache: float, now: float) -> Identity | Deny | None:
-        """See ``policies.core.services.OpaqueTokens``."""
+        """See ``policies.core.callers.OpaqueTokens``."""
         if len(token) > MAX_TOKEN_BYTES:
             return rules.TOO_LARGE
         digest = sha256(token).digest()
@@ -193,7 +181,7 @@ class _Asked:
         return None if said is None else said.at_moment(cache, now)
 
     async def verify(self, token: bytes, cache: float, now: float) -> Identity | Deny:
-        """See ``policies.core.services.OpaqueTokens``."""
+        """See ``policies.core.callers.OpaqueTokens``."""
         known = self.recall(token, cache, now)
         if known is not None:
             return known

@@ -33,7 +33,7 @@ from oidc_clients.leased import once_for_all
 from oidc_clients.provider import ProviderSpec
 from oidc_clients.published import MIN_LIFE, Published, Source
 from policies.core.errors import StateUnavailable
-from policies.core.services import State
+from policies.core.state import State
 
 logger = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from policies.core.services import State
+from policies.core.state import State
 
 POLL = 0.05
 """Seconds between two looks at what the holder of a lease leaves."""

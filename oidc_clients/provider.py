@@ -62,7 +62,7 @@ class ProviderSpec:
         secrets: Iterable[str],
         networks: tuple[str, ...],
     ) -> Self:
-        """From a declaration (``oidc_clients.config.ProviderConfig``) or a row, which name their
+        """From a declaration (``provider_config.ProviderConfig``) or a row, which name their
         members alike, with its configured keys and its shared secrets in clear."""
         return cls(
             name=declared.name,

@@ -2,8 +2,8 @@
 
 from oidc_clients.assertion import AssertionKey
 from oidc_clients.client_auth import ClientCredentials
-from oidc_clients.config import ProviderConfig
 from oidc_clients.provider import ProviderSpec
+from oidc_clients.provider_config import ProviderConfig
 from policies.references import Opener
 
 

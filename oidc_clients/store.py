@@ -9,9 +9,10 @@ from collections.abc import Iterable
 from django.conf import settings
 from django.db import models
 
-from oidc_clients.config import ApiKeyConfig, ClientConfig, ProviderConfig, SigningKeyConfig
+from oidc_clients.client_config import ApiKeyConfig, ClientConfig, SigningKeyConfig
 from oidc_clients.credentials import ISSUED, Peppers, shown_prefix
 from oidc_clients.models import Client, Provider, ProviderClient, SigningKey
+from oidc_clients.provider_config import ProviderConfig
 from policies.references import FileText, SecretText, text_digest
 from policies.secrets import Keyring, Secret
 

@@ -40,7 +40,7 @@ REFUSED_SECONDS = 5.0
 
 
 class ProviderTokens:
-    """``policies.core.services.Tokens`` over a key store."""
+    """``policies.core.callers.Tokens`` over a key store."""
 
     def __init__(self, store: KeyStore) -> None:
         self._store = store
@@ -79,14 +79,14 @@ class ProviderTokens:
             provider.revoke(book.of(provider.spec.issuer))
 
     def provider(self, name: str) -> ProviderSpec | None:
-        """See ``policies.core.services.Tokens``."""
+        """See ``policies.core.callers.Tokens``."""
         spec = self._known[name].spec
         return spec if spec.enabled else None
 
     def recall(
         self, providers: tuple[str, ...], token: bytes, now: float
     ) -> Identity | Deny | None:
-        """See ``policies.core.services.Tokens``."""
+        """See ``policies.core.callers.Tokens``."""
         if len(token) > MAX_TOKEN_BYTES:
             return rules.TOO_LARGE
         digest = sha256(token).digest()
@@ -100,7 +100,7 @@ class ProviderTokens:
         return None
 
     async def verify(self, providers: tuple[str, ...], token: bytes, now: float) -> Identity | Deny:
-        """See ``policies.core.services.Tokens``."""
+        """See ``policies.core.callers.Tokens``."""
         known = self.recall(providers, token, now)
         if known is not None:
             return known

@@ -1,12 +1,12 @@
 """The tokens with which the gateway calls upstreams: got from providers, kept, renewed (D3).
 
-Theory of operation. A wanted token (``policies.core.services.Wanted``) is a ``_Token``, which
-keeps one ``Granted`` for each subject: the caller's very token, by its hash, or nobody. While
-one is in memory a call costs a look-up. When three quarters of its life are over the next call
-has it renewed in the background; only when there is none a call waits, and then all calls of
-the process wait for one job. Jobs of several workers take turns under a lease in shared state,
-where what was granted is left for the others, sealed: so there is one request to the provider
-for all of them.
+Theory of operation. A wanted token (``policies.core.gateway_identity.Wanted``) is a ``_Token``,
+which keeps one ``Granted`` for each subject: the caller's very token, by its hash, or nobody. While
+one is in memory a call costs a look-up. When three quarters of its life are over the next call has
+it renewed in the background; only when there is none a call waits, and then all calls of the
+process wait for one job. Jobs of several workers take turns under a lease in shared state, where
+what was granted is left for the others, sealed: so there is one request to the provider for all of
+them.
 
 Rules of this file:
 1. What failed is tried again after ``RETRY`` seconds, what the provider refused to exchange
@@ -39,9 +39,11 @@ from oidc_clients.oauth import (
     ProviderUnavailable,
     token_answer,
 )
+from oidc_clients.own_clients import OwnClients
 from oidc_clients.provider import ProviderSpec
 from policies.core.errors import StateUnavailable
-from policies.core.services import State, UpstreamToken, Wanted
+from policies.core.gateway_identity import UpstreamToken, Wanted
+from policies.core.state import State
 from policies.core.values import Deny
 
 logger = logging.getLogger(__name__)
@@ -72,8 +74,6 @@ UNUSABLE = Deny("misconfigured", "The gateway gets no token for the API server o
 NOT_EXCHANGED = Deny(
     "client_refused", "The identity provider does not exchange this token for the API server."
 )
-
-NO_CLIENT = "provider {} has no client with a secret or a key, which getting a token takes"
 
 # Errors that no other caller and no other moment would mend (RFC 6749 5.2, RFC 8693 2.2.2), and
 # those that pass; any other one is about the token that was to be exchanged.
@@ -121,28 +121,16 @@ class TokenStore:
 
 
 class WantedTokens:
-    """``policies.core.services.UpstreamTokens`` for one generation of the configuration."""
+    """``policies.core.gateway_identity.UpstreamTokens`` for one generation of the configuration."""
 
-    def __init__(self, store: TokenStore) -> None:
+    def __init__(self, store: TokenStore, clients: OwnClients) -> None:
         self._store = store
-        self._providers: dict[str, tuple[ProviderSpec, ClientCredentials | None]] = {}
-        self._refused: dict[str, str] = {}
+        self._clients = clients
         self.names: set[str] = set()
 
-    def add(self, spec: ProviderSpec, client: ClientCredentials | None) -> None:
-        self._providers[spec.name] = (spec, client)
-
-    def refuse(self, name: str, reason: str) -> None:
-        """The gateway's client at a provider cannot be used."""
-        self._refused[name] = reason
-
     def token(self, wanted: Wanted) -> UpstreamToken:
-        """See ``policies.core.services.UpstreamTokens``."""
-        if wanted.provider in self._refused:
-            raise ValueError(f"provider {wanted.provider}: {self._refused[wanted.provider]}")
-        spec, client = self._providers[wanted.provider]
-        if client is None or client.is_public:
-            raise ValueError(NO_CLIENT.format(spec.name))
+        """See ``policies.core.gateway_identity.UpstreamTokens``."""
+        spec, client = self._clients.at(wanted.provider)
         if not spec.enabled:
             return _Off()
         token = self._store.of(spec, client, wanted)
@@ -151,7 +139,7 @@ class WantedTokens:
 
 
 class _Off:
-    """A token of a provider that is switched off: ``policies.core.services.UpstreamToken``."""
+    """An ``UpstreamToken`` of a provider that is switched off."""
 
     def held(self, subject: bytes, now: float) -> bytes | None:
         return None
@@ -183,7 +171,7 @@ class _Token:
         self._jobs: dict[bytes, asyncio.Task[Deny | None]] = {}
 
     def held(self, subject: bytes, now: float) -> bytes | None:
-        """See ``policies.core.services.UpstreamToken``."""
+        """See ``policies.core.gateway_identity.UpstreamToken``."""
         key = _digest(subject)
         granted = self._granted.get(key)
         if granted is None or now >= granted.ends_at:
@@ -194,7 +182,7 @@ class _Token:
         return granted.value
 
     async def get(self, subject: bytes, now: float) -> bytes | Deny:
-        """See ``policies.core.services.UpstreamToken``."""
+        """See ``policies.core.gateway_identity.UpstreamToken``."""
         key = _digest(subject)
         refusal = self._refusals.get(key)
         if refusal is not None and now < refusal[1]:
@@ -209,7 +197,7 @@ class _Token:
         return (job.result() if job.done() else None) or UNAVAILABLE
 
     def refused(self, subject: bytes, value: bytes, now: float) -> None:
-        """See ``policies.core.services.UpstreamToken``."""
+        """See ``policies.core.gateway_identity.UpstreamToken``."""
         key = _digest(subject)
         granted = self._granted.get(key)
         if granted is None or granted.value != value:

@@ -126,10 +126,16 @@ def unix_lines(text: str) -> str:
     return text.replace("\r\n", "\n")
 
 
+class TextBlock(forms.Textarea):
+    """What may hold a text of megabytes: sent as multipart, where no byte is spelt as three."""
+
+    needs_multipart_form = True
+
+
 class TextBlockField(forms.CharField):
     """Text of several lines: a certificate, a document."""
 
-    widget = forms.Textarea(attrs={"rows": 6, "cols": 80, "spellcheck": "false"})
+    widget = TextBlock(attrs={"rows": 6, "cols": 80, "spellcheck": "false"})
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{**kwargs, "strip": False})

@@ -47,7 +47,7 @@ class GatewayKey:
     private: EllipticCurvePrivateKey = field(repr=False)
 
     def sign(self, message: bytes) -> bytes:
-        """See ``policies.core.services.SigningKey``."""
+        """See ``policies.core.gateway_identity.SigningKey``."""
         return sign_p256(self.private, message)
 
     @property
@@ -76,7 +76,7 @@ def from_pem(pem: str) -> EllipticCurvePrivateKey:
 
 
 class GatewaySigner:
-    """``policies.core.services.Signer`` over the keys in force."""
+    """``policies.core.gateway_identity.Signer`` over the keys in force."""
 
     def __init__(self, issuer: str) -> None:
         self.issuer = issuer
@@ -90,7 +90,7 @@ class GatewaySigner:
         self.jwks = _key_set(reversed(newest_first))
 
     def current(self, now: float) -> GatewayKey | None:
-        """See ``policies.core.services.Signer``."""
+        """See ``policies.core.gateway_identity.Signer``."""
         for key in self._keys:
             if key.signs_from <= now:
                 return key

@@ -40,7 +40,7 @@ ON CONFLICT (key) DO UPDATE SET used = policies_quotausage.used + excluded.used
 
 
 class QuotaLedger:
-    """The ledger of one worker: ``policies.core.services.Ledger`` for its event loop, ``keep``
+    """The ledger of one worker: ``policies.core.state.Ledger`` for its event loop, ``keep``
     for the thread that may ask the database."""
 
     complete = "quotas complete"
@@ -53,7 +53,7 @@ class QuotaLedger:
         self._failing = False
 
     def spent(self, key: str, units: int, ends: float) -> None:
-        """See ``policies.core.services.Ledger``."""
+        """See ``policies.core.state.Ledger``."""
         with self._lock:
             before, _ = self._unwritten.get(key, (0, 0.0))
             self._unwritten[key] = before + units, ends

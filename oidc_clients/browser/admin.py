@@ -44,7 +44,7 @@ class SessionsPage(ConfigurationAdmin):
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
-            "provider": provider,
+            "original": provider,
             "title": f"Browser sessions at {provider}",
             "subject": subject,
             "sessions": [_shown(item) for item in rows],

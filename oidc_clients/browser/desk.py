@@ -21,7 +21,7 @@ from oidc_clients.models import Provider
 from oidc_clients.provider import ProviderSpec
 from oidc_clients.rows import client_of, spec_of
 from oidc_clients.tokens import ProviderTokens
-from policies.core.services import State
+from policies.core.state import State
 from policies.secrets import Keyring
 from policies.stores.open import open_state
 

@@ -53,7 +53,7 @@ class SignIn:
 
     @classmethod
     def of(cls, declared: Any, client: ClientCredentials, reach: Reach) -> Self:
-        """From a declaration (``oidc_clients.config.ProviderConfig``) or a row, which name their
+        """From a declaration (``provider_config.ProviderConfig``) or a row, which name their
         members alike."""
         return cls(
             provider=declared.name,

@@ -25,7 +25,7 @@ from urllib.parse import urlencode
 from oidc_clients.browser.grants import SignIn
 from oidc_clients.browser.store import Sealer
 from oidc_clients.metadata import Metadata
-from policies.core.services import State
+from policies.core.state import State
 from policies.references import SecretUnreadable
 
 LIFETIME = 600

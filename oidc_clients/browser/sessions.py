@@ -56,7 +56,7 @@ class _Held(NamedTuple):
 
 
 class BrowserSessions:
-    """``policies.core.services.Sessions`` over the session store."""
+    """``policies.core.callers.Sessions`` over the session store."""
 
     def __init__(
         self,
@@ -80,11 +80,11 @@ class BrowserSessions:
         self._sign_ins = {item.provider: item for item in sign_ins}
 
     def signs_in(self, provider: str) -> bool:
-        """See ``policies.core.services.Sessions``."""
+        """See ``policies.core.callers.Sessions``."""
         return provider in self._sign_ins
 
     async def token(self, provider: str, cookie: bytes, now: float) -> bytes | Deny:
-        """See ``policies.core.services.Sessions``."""
+        """See ``policies.core.callers.Sessions``."""
         if len(cookie) > MAX_ID:
             return INVALID
         key = key_of(cookie)

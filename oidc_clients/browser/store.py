@@ -24,7 +24,7 @@ from hashlib import sha256
 from typing import Any, NamedTuple, Protocol
 
 from policies.core.errors import StateUnavailable
-from policies.core.services import State
+from policies.core.state import State
 from policies.references import SecretUnreadable
 
 logger = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ costs shared state next to nothing.
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
-from policies.core.services import Allowance
+from policies.core.state import Allowance
 
 _KEPT = 1.0  # seconds
 _MAX_KEYS = 10_000

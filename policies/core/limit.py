@@ -24,7 +24,8 @@ from policies.core.counting import counted_by
 from policies.core.errors import StateUnavailable
 from policies.core.phase import Phase
 from policies.core.policy import Policy
-from policies.core.services import Allowance, Services
+from policies.core.services import Services
+from policies.core.state import Allowance
 from policies.core.values import PASS, Call, Decision, Deny
 
 logger = logging.getLogger(__name__)

@@ -17,10 +17,11 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import Field
 
+from policies.core.callers import Proof
 from policies.core.config import OnFailure, PolicyConfig
 from policies.core.credentials import challenge
 from policies.core.replay import Nonces
-from policies.core.services import Proof, Services
+from policies.core.services import Services
 from policies.core.values import Call, Deny, Identity
 from policies.core.values import Field as HeaderField
 

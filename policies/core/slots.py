@@ -14,7 +14,7 @@ import asyncio
 import os
 from dataclasses import dataclass
 
-from policies.core.services import Allowance, State
+from policies.core.state import Allowance, State
 
 LIFE = 8.0  # seconds
 BEAT = 2.0

@@ -11,9 +11,10 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from policies.core.config import Name, PolicyConfig
+from policies.core.gateway_identity import Wanted
 from policies.core.phase import Phase
 from policies.core.policy import Policy
-from policies.core.services import Services, Wanted
+from policies.core.services import Services
 from policies.core.values import PASS, Call, Decision, Deny
 from policies.core.values import Field as HeaderField
 

@@ -9,6 +9,7 @@ _TYPE = re.compile(rf"({_TOKEN}/{_TOKEN})[ \t]*")
 _PARAMETER = re.compile(
     rf'[ \t]*;[ \t]*(?:({_TOKEN})=({_TOKEN}|"(?:[^"\\\x00-\x08\x0a-\x1f\x7f]|\\[\t -~])*"))?[ \t]*'
 )
+_LONGEST = 256  # bytes of a line that is remembered: clients choose them
 _ESCAPED = re.compile(r"\\(.)")
 
 
@@ -25,12 +26,15 @@ class MediaType(NamedTuple):
         return self.essence == "application/json" or self.essence.endswith("+json")
 
 
-@lru_cache(maxsize=1024)
 def media_type(value: bytes) -> MediaType | None:
     """The media type that a Content-Type line names; None for what names none.
 
     A parameter that stands twice makes it none: recipients disagree about which one counts.
     """
+    return _remembered(value) if len(value) <= _LONGEST else _read(value)
+
+
+def _read(value: bytes) -> MediaType | None:
     text = value.decode("latin-1")
     found = _TYPE.match(text)
     if found is None:
@@ -50,6 +54,9 @@ def media_type(value: bytes) -> MediaType | None:
         parameters[name.lower()] = _unquoted(given)
     charset, boundary = parameters.get("charset", ""), parameters.get("boundary", "")
     return MediaType(found[1].lower(), charset.lower(), boundary)
+
+
+_remembered = lru_cache(maxsize=1024)(_read)
 
 
 def _unquoted(value: str) -> str:

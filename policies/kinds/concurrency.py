@@ -12,8 +12,9 @@ from pydantic import Field
 
 from policies.core.config import PolicyConfig
 from policies.core.limit import By, Limit, WhenStateFails
-from policies.core.services import Allowance, Services
+from policies.core.services import Services
 from policies.core.slots import Slots
+from policies.core.state import Allowance
 from policies.core.values import Call
 
 

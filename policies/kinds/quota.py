@@ -13,7 +13,8 @@ from pydantic import Field
 
 from policies.core.config import PolicyConfig
 from policies.core.limit import By, Limit, WhenStateFails
-from policies.core.services import Allowance, Services, Window
+from policies.core.services import Services
+from policies.core.state import Allowance, Window
 from policies.core.values import Call, Decision
 
 Span = Literal["day", "week", "month"]

@@ -13,7 +13,8 @@ from pydantic import Field, model_validator
 from policies.core.advance import Advance
 from policies.core.config import PolicyConfig
 from policies.core.limit import By, Limit, WhenStateFails
-from policies.core.services import Allowance, Rate, Services, State, Window
+from policies.core.services import Services
+from policies.core.state import Allowance, Rate, State, Window
 from policies.core.values import Call
 
 _LONGEST_DRAIN = 366 * 24 * 3600  # seconds: keeps every sum in a bucket exact

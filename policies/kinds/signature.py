@@ -15,10 +15,11 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
+from policies.core.callers import ClientKey
 from policies.core.config import Name, OnFailure, PolicyConfig
 from policies.core.policy import BodyWatch, IdentityPolicy
 from policies.core.replay import MAX_NONCE, Nonces
-from policies.core.services import ClientKey, Services
+from policies.core.services import Services
 from policies.core.values import Call, Deny, Identity
 from policies.core.values import Field as HeaderField
 from policies.http.algorithms import verify

@@ -25,6 +25,7 @@ from policies.openapi.metaschema import malformed
 from policies.openapi.operations import Operation
 
 _REMEMBERED = 1024  # paths
+_LONGEST = 1024  # characters of one that is remembered: clients choose them
 
 
 class Found(NamedTuple):
@@ -71,7 +72,13 @@ class Compiled:
         if found:
             raise DocumentRefused(list(dict.fromkeys(found))[:MAX_PROBLEMS])
         self.notices: tuple[Problem, ...] = tuple(dict.fromkeys(builder.notices))
-        self.find = lru_cache(maxsize=_REMEMBERED)(self._find)
+        self._remembered = lru_cache(maxsize=_REMEMBERED)(self._find)
+
+    def find(self, method: str, path: str) -> Found | NotFound:
+        """The operation for a canonical path, remembered as routes are."""
+        if len(path) + len(method) > _LONGEST:
+            return self._find(method, path)
+        return self._remembered(method, path)
 
     def _find(self, method: str, path: str) -> Found | NotFound:
         segments = path.split("/")[1:]

@@ -11,6 +11,7 @@ from policies.http.media_types import MediaType, media_type
 from policies.openapi.contents import covers
 
 T = TypeVar("T")
+_LONGEST = 512  # bytes of a field that is remembered: clients choose them
 _REFUSED = re.compile(rb"0(?:\.0{0,3})?\Z")  # the weights that mean "not acceptable"
 
 
@@ -50,15 +51,21 @@ class Declared(Generic[T]):
         return None
 
 
-@lru_cache(maxsize=256)
 def accepts(accept: bytes, offered: tuple[str, ...]) -> bool:
     """Whether an ``Accept`` field takes any of the offered types.
 
     A type is as welcome as the most specific range that covers it says; a range that is malformed
     covers nothing.
     """
+    return (_remembered if len(accept) <= _LONGEST else _accepts)(accept, offered)
+
+
+def _accepts(accept: bytes, offered: tuple[str, ...]) -> bool:
     ranges = [entry for entry in map(_range, _elements(accept)) if entry is not None]
     return any(_welcome(ranges, essence) for essence in offered)
+
+
+_remembered = lru_cache(maxsize=256)(_accepts)
 
 
 def _welcome(ranges: list[tuple[str, bool]], offered: str) -> bool:

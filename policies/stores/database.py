@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from policies.core.errors import StateUnavailable
-from policies.core.services import Allowance, Window
+from policies.core.state import Allowance, Window
 from policies.stores import gcra, slots, windows
 from policies.stores.operations import (
     Consume,

@@ -5,7 +5,7 @@ from collections.abc import Awaitable
 from typing import cast
 
 from policies.core.errors import StateUnavailable
-from policies.core.services import Allowance, Rate, Window
+from policies.core.state import Allowance, Rate, Window
 from policies.stores.operations import (
     Consume,
     Count,
@@ -28,7 +28,7 @@ from policies.stores.operations import (
 
 
 class OperationState(ABC):
-    """``policies.core.services.State`` made of two methods: ``perform`` and ``tell``."""
+    """``policies.core.state.State`` made of two methods: ``perform`` and ``tell``."""
 
     @property
     def unbroken_since(self) -> float:

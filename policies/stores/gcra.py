@@ -18,7 +18,7 @@ Source: ITU-T I.371 (2004), annex A; the virtual scheduling form.
 
 from functools import lru_cache
 
-from policies.core.services import Allowance, Rate
+from policies.core.state import Allowance, Rate
 
 SECOND = 16_000_000  # in ticks
 _PER_MICROSECOND = 16

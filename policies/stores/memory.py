@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from heapq import heappop, heappush
 
-from policies.core.services import Allowance, Rate, Window
+from policies.core.state import Allowance, Rate, Window
 from policies.stores import gcra, slots, windows
 from policies.stores.face import OperationState
 from policies.stores.operations import (

@@ -3,7 +3,7 @@
 import threading
 from pathlib import Path
 
-from policies.core.services import State
+from policies.core.state import State
 from policies.stores.batching import BatchingState
 from policies.stores.database import DatabaseBackend
 from policies.stores.memory import MemoryBackend, MemoryState

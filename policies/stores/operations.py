@@ -14,7 +14,7 @@ Keys are text of any length; ``ttl`` is in seconds and greater than 0.
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
-from policies.core.services import Allowance, Rate, Window
+from policies.core.state import Allowance, Rate, Window
 
 
 class Consume(NamedTuple):
@@ -187,7 +187,7 @@ class Backend(Protocol):
 
     @property
     def unbroken_since(self) -> float:
-        """See ``policies.core.services.State``."""
+        """See ``policies.core.state.State``."""
         ...
 
     def execute(self, batch: Sequence[Operation]) -> list[Result]:

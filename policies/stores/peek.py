@@ -1,6 +1,6 @@
 """State that can only be looked at: for ``explain``, which counts nothing."""
 
-from policies.core.services import Allowance, Rate, State, Window
+from policies.core.state import Allowance, Rate, State, Window
 from policies.stores import gcra
 from policies.stores.operations import as_number
 

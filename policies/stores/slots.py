@@ -6,7 +6,7 @@ one that was killed come free. The entry ends with its last share. Redis keeps t
 in Lua (``lua/batch.lua``).
 """
 
-from policies.core.services import Allowance
+from policies.core.state import Allowance
 
 _UNKNOWN = 1.0  # seconds; when a slot comes free is not known
 

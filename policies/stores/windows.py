@@ -13,7 +13,7 @@ Lua (``lua/batch.lua``), and its answers are made here.
 
 from math import ceil
 
-from policies.core.services import Allowance, Window
+from policies.core.state import Allowance, Window
 
 SECOND = 1_000_000
 _MARKS = 64

@@ -6,6 +6,7 @@ import pytest
 from django.urls import reverse
 
 from apis.models import Api, AttachedPolicy, Target, Upstream
+from policies.yaml_text import MAX_BYTES
 from tests.apis.described import BROKEN, PROBLEM, USABLE
 from tests.console_pages import Console, Page, superuser
 
@@ -83,3 +84,22 @@ def test_what_is_described_but_not_looked_into_is_said(console: Console) -> None
     page = console.open("apis_api_change", page_of(UNREAD).pk)
     assert "Described, but not looked into" in page.text
     assert "application/xml: content of this type is not looked into" in page.text
+
+
+def of_size(size: int) -> str:
+    """A usable document of exactly this many bytes."""
+    lines = USABLE.rstrip() + "\n" + f"# {'x' * 61}\n" * (size // 64)
+    return lines[: size - 1] + "x"
+
+
+def test_a_page_takes_a_document_as_large_as_a_file_may_be(console: Console) -> None:
+    api = page_of(USABLE)
+    page = console.open("apis_api_change", api.pk)
+    assert 'enctype="multipart/form-data"' in page.text
+    largest = of_size(MAX_BYTES)
+    assert console.send(page, openapi=largest.replace("\n", "\r\n")).status == 200
+    api.refresh_from_db()
+    assert api.openapi == largest
+    refused = console.send(page, openapi=of_size(MAX_BYTES + 1))
+    (said,) = refused.errors["openapi"]
+    assert f"larger than {MAX_BYTES} bytes" in said

@@ -6,7 +6,8 @@ import pytest
 
 from bench import kinds
 from bench.kinds import Cost, SampleMissing, complete, measure, table
-from bench.samples import SAMPLES, World
+from bench.samples import SAMPLES
+from bench.world import World
 from policies.registry import KINDS
 
 

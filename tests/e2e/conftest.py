@@ -10,8 +10,8 @@ import pytest
 from tests.e2e.documents import Document
 from tests.e2e.gateway import Gateway
 from tests.e2e.mint import Mint
-from tests.e2e.provider import Provider, Unavailable
-from tests.e2e.servers import Absent, Postgres, Redis
+from tests.e2e.provider import Provider
+from tests.e2e.servers import Postgres, Redis, started
 from tests.e2e.upstream import Upstream
 
 Start = Callable[..., Gateway]
@@ -38,23 +38,13 @@ def upstream() -> Iterator[Upstream]:
 
 @pytest.fixture(scope="session")
 def provider() -> Iterator[Provider]:
-    try:
-        server = Provider()
-    except Unavailable as reason:
-        pytest.skip(str(reason))
-    yield server
-    server.stop()
+    yield from started(Provider)
 
 
 @pytest.fixture(scope="session")
 def opaque_provider() -> Iterator[Provider]:
     """Another one, whose access tokens say nothing by themselves."""
-    try:
-        server = Provider("opaque")
-    except Unavailable as reason:
-        pytest.skip(str(reason))
-    yield server
-    server.stop()
+    yield from started(lambda: Provider("opaque"))
 
 
 @pytest.fixture
@@ -65,33 +55,18 @@ def mint(provider: Provider) -> Mint:
 
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[Redis]:
-    try:
-        server = Redis()
-    except Absent as reason:
-        pytest.skip(str(reason))
-    yield server
-    server.stop()
+    yield from started(Redis)
 
 
 @pytest.fixture(scope="module")
 def own_redis() -> Iterator[Redis]:
     """One that the module may kill. It keeps nothing."""
-    try:
-        server = Redis()
-    except Absent as reason:
-        pytest.skip(str(reason))
-    yield server
-    server.stop()
+    yield from started(Redis)
 
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[Postgres]:
-    try:
-        server = Postgres()
-    except Absent as reason:
-        pytest.skip(str(reason))
-    yield server
-    server.stop()
+    yield from started(Postgres)
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres-redis"])

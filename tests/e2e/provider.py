@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.processes import Process
+from tests.e2e.servers import Absent
 
 FOLDER = Path(__file__).with_name("provider")
 AUDIENCE = "urn:test:api"
@@ -20,14 +21,10 @@ CALLBACK = "http://127.0.0.1/cb"
 USER, PASSWORD = "alice", "correct horse battery"
 
 
-class Unavailable(Exception):
-    """Node or its packages are not to be had here; the message is the reason to skip."""
-
-
 def install() -> None:
     """Bring in the locked packages once, also when several test processes start together."""
     if shutil.which("node") is None or shutil.which("npm") is None:
-        raise Unavailable("Node.js and npm are not installed")
+        raise Absent("Node.js and npm are not installed")
     locked, done = FOLDER / "package-lock.json", FOLDER / "node_modules" / ".package-lock.json"
     with locked.open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -36,7 +33,7 @@ def install() -> None:
         command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
         result = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, timeout=300)
         if result.returncode:
-            raise Unavailable(f"npm ci failed: {result.stderr.strip()[-500:]}")
+            raise Absent(f"npm ci failed: {result.stderr.strip()[-500:]}")
 
 
 def secret(client: str) -> str:

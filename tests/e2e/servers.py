@@ -9,9 +9,11 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Protocol, TypeVar
 
+import pytest
 import redis
 
 from tests.e2e.processes import Process
@@ -22,6 +24,25 @@ _SETTLE = 20.0  # seconds a server has to come up
 
 class Absent(Exception):
     """The server is not installed here; the message is the reason to skip."""
+
+
+class Server(Protocol):
+    """A process of the tests' own."""
+
+    def stop(self) -> None: ...
+
+
+Started = TypeVar("Started", bound=Server)
+
+
+def started(start: Callable[[], Started]) -> Iterator[Started]:
+    """What a fixture yields: the server, for as long as the fixture lives."""
+    try:
+        server = start()
+    except Absent as reason:
+        pytest.skip(str(reason))
+    yield server
+    server.stop()
 
 
 def free_port() -> int:

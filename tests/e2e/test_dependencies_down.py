@@ -12,7 +12,7 @@ from tests.e2e.load import Load
 from tests.e2e.mint import Mint
 from tests.e2e.provider import Provider
 from tests.e2e.raw import Client
-from tests.e2e.servers import Absent, Postgres, Redis, until
+from tests.e2e.servers import Postgres, Redis, started, until
 from tests.e2e.upstream import Upstream
 
 pytestmark = pytest.mark.e2e
@@ -21,12 +21,7 @@ pytestmark = pytest.mark.e2e
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[Postgres]:
     """One of its own: it is stopped."""
-    try:
-        server = Postgres()
-    except Absent as reason:
-        pytest.skip(str(reason))
-    yield server
-    server.stop()
+    yield from started(Postgres)
 
 
 OTHERS = {"quota": {"per": "month"}, "concurrency": {}}

@@ -168,8 +168,8 @@ MULTIPART = b'--B\r\nContent-Disposition: form-data; name="name"\r\n\r\n%b\r\n--
         ("POST", "/things", {}, b"{}", 415, "media_type_unsupported", []),
         ("POST", "/things", {"Content-Type": "text/xml"}, b"{}", 415, "media_type_unsupported", []),
         (
-            *("POST", "/things", {**JSON, "Content-Encoding": "gzip"}, gzip.compress(b"{}")),
-            *(415, "media_type_unsupported", []),
+            *("POST", "/things", {**JSON, "Content-Encoding": "gzip"}),
+            *(gzip.compress(b"{}", mtime=0), 415, "media_type_unsupported", []),
         ),
         ("POST", "/things", JSON, b"", 400, "request_invalid", [("body", "")]),
         ("POST", "/things", JSON, b"{", 400, "request_invalid", [("body", "")]),

@@ -11,7 +11,7 @@ from tests.e2e.conftest import Backend, Start
 from tests.e2e.documents import api, document
 from tests.e2e.gateway import Gateway
 from tests.e2e.raw import Answer, Client
-from tests.e2e.servers import Absent, Redis, until
+from tests.e2e.servers import Redis, started, until
 from tests.e2e.upstream import Upstream
 
 pytestmark = pytest.mark.e2e
@@ -104,12 +104,7 @@ def test_in_report_mode_it_passes_and_is_counted_and_logged(gateway: Gateway) ->
 @pytest.fixture
 def redis() -> Iterator[Redis]:
     """A server of this test alone, because it is killed."""
-    try:
-        server = Redis()
-    except Absent as reason:
-        pytest.skip(str(reason))
-    yield server
-    server.stop()
+    yield from started(Redis)
 
 
 def test_H4_while_the_store_is_away_nothing_passes_unseen(

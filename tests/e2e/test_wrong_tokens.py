@@ -14,7 +14,8 @@ from tests.e2e.documents import bearer, document, protected
 from tests.e2e.gateway import Gateway
 from tests.e2e.mint import Wrong
 from tests.e2e.mock import MockServer
-from tests.e2e.provider import AUDIENCE, Unavailable
+from tests.e2e.provider import AUDIENCE
+from tests.e2e.servers import Absent
 from tests.e2e.upstream import Upstream
 
 pytestmark = pytest.mark.e2e
@@ -27,7 +28,7 @@ def servers() -> Iterator[tuple[MockServer, MockServer]]:
     """The provider, and one that the route does not accept."""
     try:
         made = (MockServer(), MockServer())
-    except Unavailable as reason:
+    except Absent as reason:
         pytest.skip(str(reason))
     yield made
     for server in made:

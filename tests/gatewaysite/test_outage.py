@@ -8,7 +8,7 @@ import pytest
 
 from tests.e2e.documents import api, document
 from tests.e2e.gateway import Gateway
-from tests.e2e.servers import Absent, Postgres, until
+from tests.e2e.servers import Postgres, started, until
 from tests.e2e.upstream import Upstream
 
 pytestmark = pytest.mark.e2e
@@ -17,12 +17,7 @@ DOWN = "the database cannot be asked"
 
 @pytest.fixture
 def postgres() -> Iterator[Postgres]:
-    try:
-        server = Postgres()
-    except Absent as reason:
-        pytest.skip(str(reason))
-    yield server
-    server.stop()
+    yield from started(Postgres)
 
 
 @pytest.fixture

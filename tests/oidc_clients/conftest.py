@@ -17,7 +17,7 @@ from oidc_clients import fetch
 from oidc_clients.keystore import KeyStore
 from oidc_clients.provider import ProviderSpec
 from oidc_clients.tokens import ProviderTokens
-from policies.core.services import State
+from policies.core.state import State
 from policies.core.values import Deny, Identity
 from policies.stores.batching import BatchingState
 from policies.stores.database import DatabaseBackend

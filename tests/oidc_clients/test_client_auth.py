@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.serialization import (
 
 from oidc_clients.assertion import ASSERTION_TYPE, LIFETIME, AssertionKey
 from oidc_clients.client_auth import ClientCredentials, ClientUnusable, Proof
-from oidc_clients.config import ProviderClientConfig
 from oidc_clients.metadata import Metadata
+from oidc_clients.provider_config import ProviderClientConfig
 from tests.oidc_clients.test_config import refused
 
 NOW = 1_800_000_000

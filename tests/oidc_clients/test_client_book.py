@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from oidc_clients.certificates import Certificate
 from oidc_clients.client_book import MAX_API_KEY_BYTES, ClientBook, LiveClients
-from oidc_clients.config import ClientConfig
+from oidc_clients.client_config import ClientConfig
 from oidc_clients.credentials import Peppers
 from policies.references import STORED, SecretUnreadable
 from tests.oidc_clients.test_certificates import AFTER, BEFORE

@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from pydantic import ValidationError
 
-from oidc_clients.config import ApiKeyConfig, ProviderConfig, SigningKeyConfig
+from oidc_clients.client_config import ApiKeyConfig, SigningKeyConfig
+from oidc_clients.provider_config import ProviderConfig
 from policies.core.config import problems_of
 
 MINIMAL = {

@@ -16,8 +16,9 @@ from oidc_clients.introspection import (
     NextIntrospection,
 )
 from oidc_clients.oauth import Endpoints
+from oidc_clients.own_clients import OwnClients
 from oidc_clients.revocation import Entry, Kind, RevocationBook
-from policies.core.services import OpaqueTokens
+from policies.core.callers import OpaqueTokens
 from policies.core.values import Deny, Identity
 from tests.oidc_clients.conftest import Clock
 from tests.oidc_clients.loopback import AUDIENCE, Provider
@@ -35,8 +36,9 @@ class Gateway:
 
     def tokens(self, provider: Provider, **changes: Any) -> OpaqueTokens:
         """A provider in a generation of its own, as the wiring installs it."""
-        generation = NextIntrospection(self.introspector)
-        generation.add(provider.spec(**changes), ClientCredentials("gw", SECRET))
+        own = OwnClients()
+        own.add(provider.spec(**changes), ClientCredentials("gw", SECRET))
+        generation = NextIntrospection(self.introspector, own)
         found = generation.provider("acme")
         self.introspector.retain(generation.names)
         return found
@@ -361,14 +363,15 @@ def test_what_cannot_be_a_token_is_not_asked_about(
 def test_without_a_client_that_proves_itself_nobody_can_ask(
     gateway: Gateway, provider: Provider
 ) -> None:
-    generation = NextIntrospection(gateway.introspector)
+    own = OwnClients()
+    generation = NextIntrospection(gateway.introspector, own)
     for client in (None, ClientCredentials("gw")):
-        generation.add(provider.spec(), client)
+        own.add(provider.spec(), client)
         with pytest.raises(ValueError, match="has no client with a secret or a key"):
             generation.provider("acme")
     with pytest.raises(KeyError):
         generation.provider("other")
-    generation.refuse("acme", "its secret does not open")
+    own.refuse("acme", "its secret does not open")
     with pytest.raises(ValueError, match="does not open"):
         generation.provider("acme")
 

@@ -11,7 +11,7 @@ from oidc_clients.discovery import FetchedKeys, fetch_keys
 from oidc_clients.keystore import RETRY, STALE_LIMIT, KeyStore
 from oidc_clients.provider import ProviderSpec, key_document
 from oidc_clients.published import Published
-from policies.core.services import State
+from policies.core.state import State
 from policies.stores.memory import MemoryBackend, MemoryState
 from tests.oidc_clients.conftest import Clock, Keys, Provider, Workers
 

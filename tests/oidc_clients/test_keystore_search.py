@@ -12,7 +12,7 @@ from oidc_clients.jwks import KeySet
 from oidc_clients.keystore import COOLDOWN, KeyStore
 from oidc_clients.provider import ProviderSpec
 from policies.core.errors import StateUnavailable
-from policies.core.services import State
+from policies.core.state import State
 from policies.stores.memory import MemoryBackend, MemoryState
 from tests.oidc_clients.conftest import Clock, Keys, Provider, Workers
 

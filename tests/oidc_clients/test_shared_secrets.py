@@ -10,9 +10,9 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pydantic import ValidationError
 
-from oidc_clients.config import ProviderConfig
 from oidc_clients.jose import is_key
 from oidc_clients.provider import ProviderSpec
+from oidc_clients.provider_config import ProviderConfig
 from oidc_clients.specs import provider_spec
 from policies.core.config import problems_of
 from tests.oidc_clients.conftest import Keys, Verifier, b64

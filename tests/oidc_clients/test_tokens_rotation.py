@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from policies.core.services import State
+from policies.core.state import State
 from policies.core.values import Deny, Identity
 from tests.oidc_clients.conftest import Clock, Keys, Provider, Verifier
 

@@ -12,6 +12,7 @@ from oidc_clients import upstream_tokens
 from oidc_clients.client_auth import ClientCredentials
 from oidc_clients.fetch import Response
 from oidc_clients.oauth import Endpoints, ProviderUnavailable
+from oidc_clients.own_clients import OwnClients
 from oidc_clients.provider import ProviderSpec
 from oidc_clients.upstream_tokens import (
     EXCHANGE,
@@ -25,7 +26,8 @@ from oidc_clients.upstream_tokens import (
     WantedTokens,
 )
 from policies.core.errors import StateUnavailable
-from policies.core.services import State, Wanted
+from policies.core.gateway_identity import Wanted
+from policies.core.state import State
 from policies.core.values import Deny
 from policies.secrets import Keyring
 from policies.stores.memory import MemoryBackend, MemoryState
@@ -74,9 +76,9 @@ class World:
         ]
 
     def token(self, wanted: Wanted = OWN, worker: int = 0, **changes: Any) -> Any:
-        generation = WantedTokens(self.stores[worker])
-        generation.add(SPEC, changes.get("client", CLIENT))
-        return generation.token(wanted)
+        own = OwnClients()
+        own.add(SPEC, changes.get("client", CLIENT))
+        return WantedTokens(self.stores[worker], own).token(wanted)
 
     async def value(self, token: Any, subject: bytes = b"") -> bytes | Deny:
         """As a policy asks for it."""
@@ -364,19 +366,20 @@ def test_jobs_are_bounded(world: World, run: Run, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_provider_that_cannot_give_a_token(world: World, run: Run) -> None:
-    generation = WantedTokens(world.stores[0])
+    own = OwnClients()
+    generation = WantedTokens(world.stores[0], own)
     off = ProviderSpec("off", "https://o", frozenset({"a"}), frozenset({"RS256"}), enabled=False)
-    generation.add(off, CLIENT)
-    generation.add(SPEC, None)
+    own.add(off, CLIENT)
+    own.add(SPEC, None)
     assert run(world.value(generation.token(Wanted("off")))) is UNAVAILABLE
     with pytest.raises(KeyError):
         generation.token(Wanted("nobody"))
     with pytest.raises(ValueError, match="has no client"):
         generation.token(OWN)
-    generation.add(SPEC, ClientCredentials("public"))
+    own.add(SPEC, ClientCredentials("public"))
     with pytest.raises(ValueError, match="has no client"):
         generation.token(OWN)
-    generation.refuse("acme", "its key does not open")
+    own.refuse("acme", "its key does not open")
     with pytest.raises(ValueError, match="its key does not open"):
         generation.token(OWN)
     assert world.asked == 0

@@ -10,7 +10,8 @@ from types import SimpleNamespace
 import pytest
 import redis
 
-from policies.core.services import Services, State
+from policies.core.services import Services
+from policies.core.state import State
 from policies.core.values import Call, Headers, Identity, Request
 from policies.stores.batching import BatchingState
 from policies.stores.database import DatabaseBackend

@@ -10,7 +10,7 @@ from django.db import connection
 
 from policies import ledger as module
 from policies.core.errors import StateUnavailable
-from policies.core.services import Window
+from policies.core.state import Window
 from policies.ledger import QuotaLedger, reset
 from policies.models import QuotaUsage
 from policies.stores.memory import MemoryBackend

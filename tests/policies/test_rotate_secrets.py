@@ -4,8 +4,10 @@ import io
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 
+from accounts.models import Authenticator, ConsoleSignIn
 from apis.models import Upstream
 from oidc_clients.models import Client, Provider, ProviderClient, SigningKey
 from policies import key_life
@@ -33,6 +35,9 @@ def stored(db: None, settings: Any) -> None:
     Upstream.objects.create(name="orders", tls_key=Secret("third"))
     Upstream.objects.create(name="plain")
     key_life.ensure()
+    ConsoleSignIn.objects.create(client_id="console", client_secret=Secret("seventh"))
+    ada = User.objects.create(username="ada")
+    Authenticator(user=ada, name="a", confirmed=True, key=Secret("eighth")).save()
 
 
 def rotate() -> str:
@@ -50,6 +55,8 @@ def revealed() -> list[str]:
         provider.client.secret.reveal(),
         SigningKey.objects.get().secret.reveal(),
         Upstream.objects.get(name="orders").tls_key.reveal(),
+        ConsoleSignIn.objects.get().client_secret.reveal(),
+        Authenticator.objects.get().key.reveal(),
     ]
 
 
@@ -62,11 +69,15 @@ def test_A1_every_secret_opens_with_the_new_key_alone(stored: None, settings: An
         "oidc_clients.ProviderClient.secret: 1 of 1 re-encrypted",
         "oidc_clients.ProviderClient.key: 1 of 1 re-encrypted",
         "oidc_clients.SigningKey.secret: 1 of 1 re-encrypted",
+        "accounts.ConsoleSignIn.client_secret: 1 of 1 re-encrypted",
+        "accounts.Authenticator.key: 1 of 1 re-encrypted",
         "apis.Upstream.tls_key: 1 of 1 re-encrypted",
-        "7 re-encrypted",
+        "9 re-encrypted",
     ]
     settings.SECRET_KEYS = [NEW]
-    assert revealed() == ["fourth", "fifth", "sixth", "first", "second", "third"]
+    assert revealed() == [
+        *("fourth", "fifth", "sixth", "first", "second", "third", "seventh", "eighth"),
+    ]
     assert len(key_life.opened(key_life.sealed_keys())) == 1
     assert ProviderClient.objects.get().secret.source == "env:ACME"
 

@@ -4,7 +4,6 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DatabaseError
 
 from apis.counters import Limiting, counters, keys, limits
 from apis.describe import NotDescribable, describe
@@ -48,7 +47,7 @@ class Command(BaseCommand):
                 return
             for each in found:
                 self._list(each, options["who"], url)
-        except (NotDescribable, StateUnavailable, DatabaseError) as error:
+        except (NotDescribable, StateUnavailable) as error:
             raise CommandError(str(error)) from error
 
     def _list(self, limiting: Limiting, text: str, url: str) -> None:

@@ -8,9 +8,10 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from pydantic import TypeAdapter, ValidationError
 
-from oidc_clients.config import Moment, Token
+from oidc_clients.client_config import Moment
 from oidc_clients.issuing import DEFAULT_OVERLAP, MAX_OVERLAP_HOURS, free_name, issue, rotate
 from oidc_clients.models import Client
+from oidc_clients.provider_config import Token
 from policies.core.config import problems_of
 
 _EXPIRES: TypeAdapter[datetime] = TypeAdapter(Moment)

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from pydantic import TypeAdapter, ValidationError
 
-from oidc_clients.config import Moment
+from oidc_clients.client_config import Moment
 from oidc_clients.models import Provider, Revocation
 from oidc_clients.revocation import Kind
 from oidc_clients.revoking import NotRevocable, named_by, revoke

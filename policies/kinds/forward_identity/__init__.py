@@ -12,9 +12,10 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, Field, StringConstraints
 
 from policies.core.config import PolicyConfig
+from policies.core.gateway_identity import Signer
 from policies.core.phase import Phase
 from policies.core.policy import Policy
-from policies.core.services import Services, Signer
+from policies.core.services import Services
 from policies.core.values import PASS, Call, Decision, Deny, Identity
 from policies.core.values import Field as HeaderField
 from policies.http.fields import CREDENTIALS, HOP_BY_HOP, SAID_UPSTREAM, fits, request_name

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from policies.core.services import Signer, SigningKey
+from policies.core.gateway_identity import Signer, SigningKey
 from policies.core.values import Call, Deny, Identity
 
 MAX_BYTES = 4096  # of a token: what every server takes in a header line

@@ -18,7 +18,7 @@ from oidc_clients.browser.login import (
 from oidc_clients.client_auth import ClientCredentials
 from oidc_clients.fetch import Reach
 from oidc_clients.metadata import Metadata
-from policies.core.services import State
+from policies.core.state import State
 from policies.secrets import Keyring
 from tests.oidc_clients.conftest import Clock
 

@@ -14,7 +14,7 @@ from oidc_clients.browser.store import Session, SessionStore, key_of
 from oidc_clients.client_auth import ClientCredentials
 from oidc_clients.fetch import Reach
 from policies.core.errors import StateUnavailable
-from policies.core.services import State
+from policies.core.state import State
 from policies.core.values import Deny
 from policies.secrets import Keyring
 from tests.oidc_clients.conftest import Clock

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from oidc_clients.browser.store import Session, SessionStore, key_of
-from policies.core.services import State
+from policies.core.state import State
 from policies.secrets import Keyring
 from policies.stores.memory import MemoryBackend, MemoryState
 from policies.stores.operations import Publish

@@ -7,7 +7,7 @@ import pytest
 
 from policies.core.advance import Advance
 from policies.core.errors import StateUnavailable
-from policies.core.services import Allowance, Window
+from policies.core.state import Allowance, Window
 from policies.stores.memory import MemoryBackend, MemoryState
 
 WINDOW = Window(limit=100, per=10)

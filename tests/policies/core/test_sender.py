@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
+from policies.core.callers import NoProofs, Proof
 from policies.core.chain import Attached, compile_chain
-from policies.core.errors import StateUnavailable
 from policies.core.sender import AHEAD, digest
-from policies.core.services import NoProofs, Proof
 from policies.core.values import PASS, Call, Deny, Identity
 from policies.kinds.jwt import Jwt, JwtConfig
 from tests.policies.conftest import NOW
 from tests.policies.kinds.jwt_route import Tokens
+from tests.policies.outage import Down, used_twice
 
 TOKEN = b"aaa.bbb.ccc"
 CERTIFICATE = b"a certificate"
@@ -194,21 +194,7 @@ def test_D4_a_proof_is_used_once_on_all_routes_that_share_state(
     assert [each.code(call()) for each in routes] == ["", "nonce_replayed"]
 
 
-class Down:
-    """Shared state that cannot answer."""
-
-    async def remember_once(self, key: str, ttl: float) -> bool:
-        raise StateUnavailable
-
-
-@pytest.mark.parametrize(
-    ("on_failure", "codes"),
-    [
-        ("deny", ["state_unavailable", "state_unavailable"]),
-        ("local", ["", "nonce_replayed"]),
-        ("allow", ["", ""]),
-    ],
-)
+@used_twice
 def test_D4_without_shared_state_proofs_are_treated_as_declared(
     make_services: Any, call: Any, on_failure: str, codes: list[str]
 ) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from policies.core.callers import ClientKey
 from policies.core.chain import Attached, compile_chain
-from policies.core.services import ClientKey, Services
+from policies.core.services import Services
 from policies.core.values import PASS, Answer, Call, Deny, Headers, Identity
 from policies.http.components import Component, RequestMessage, signature_base
 from policies.http.signatures import Parameters, signature_fields

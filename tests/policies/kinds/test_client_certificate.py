@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from policies.core.callers import NoClients
 from policies.core.chain import Attached, compile_chain
-from policies.core.services import NoClients
 from policies.core.values import PASS, Deny, Identity
 from policies.kinds.client_certificate import ClientCertificate, ClientCertificateConfig
 

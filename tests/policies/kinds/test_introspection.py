@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from policies.core.callers import OpaqueTokens
 from policies.core.chain import Attached, compile_chain
-from policies.core.services import OpaqueTokens
 from policies.core.values import PASS, Deny, Identity
 from policies.kinds.introspection import Introspection, IntrospectionConfig
 

@@ -8,7 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from policies.core.phase import Phase
-from policies.core.services import Services, State
+from policies.core.services import Services
+from policies.core.state import State
 from policies.core.values import ANONYMOUS, PASS, Call, Deny, Identity
 from policies.kinds.rate_limit import RateLimit, RateLimitConfig
 from policies.stores.memory import MemoryBackend, MemoryState

@@ -9,13 +9,12 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pydantic import ValidationError
 
-from policies.core.errors import StateUnavailable
 from policies.core.services import Services
 from policies.core.values import Call, Headers
 from policies.kinds.signature import SignatureConfig
-from policies.stores.memory import MemoryBackend, MemoryState
 from tests.policies.conftest import NOW, Clock
 from tests.policies.kinds.signing import COMPONENTS, PRIVATE, Route, by_hmac, signed
+from tests.policies.outage import Down, used_twice
 
 MakeCall = Callable[..., Call]
 
@@ -247,25 +246,11 @@ def test_H4_a_nonce_is_remembered_as_long_as_it_could_be_accepted(
     assert one.code(signed(call(), created=int(NOW))) == "nonce_replayed"
 
 
-class Down(MemoryState):
-    """A store that does not answer."""
-
-    async def remember_once(self, key: str, ttl: float) -> bool:
-        raise StateUnavailable
-
-
-@pytest.mark.parametrize(
-    ("on_failure", "codes"),
-    [
-        ("deny", ["state_unavailable", "state_unavailable"]),
-        ("local", ["", "nonce_replayed"]),
-        ("allow", ["", ""]),
-    ],
-)
+@used_twice
 def test_H4_a_store_that_is_down_does_what_on_failure_says(
     route: Any, call: Any, make_services: Any, on_failure: str, codes: list[str]
 ) -> None:
-    one = route(services=make_services(state=Down(MemoryBackend())), on_failure=on_failure)
+    one = route(services=make_services(state=Down()), on_failure=on_failure)
     assert [one.code(signed(call())) for _ in range(2)] == codes
 
 

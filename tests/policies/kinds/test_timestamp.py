@@ -12,13 +12,12 @@ from pydantic import ValidationError
 
 from policies.core.chain import Attached, compile_chain
 from policies.core.config import PolicyConfig
-from policies.core.errors import StateUnavailable
 from policies.core.services import Services
 from policies.core.values import PASS, Call, Deny, Identity
 from policies.kinds.public import Public
 from policies.kinds.timestamp import Timestamp, TimestampConfig, epoch_seconds
-from policies.stores.memory import MemoryBackend, MemoryState
 from tests.policies.conftest import NOW, Clock
+from tests.policies.outage import Down, used_twice
 
 Ask = Callable[..., str]
 
@@ -218,25 +217,11 @@ def test_an_anonymous_nonce_is_used_up_for_every_address(ask: Any) -> None:
     assert one(seconds(NOW), nonces=(b"a",), client="192.0.2.2") == "nonce_replayed"
 
 
-class Down(MemoryState):
-    """A store that does not answer."""
-
-    async def remember_once(self, key: str, ttl: float) -> bool:
-        raise StateUnavailable
-
-
-@pytest.mark.parametrize(
-    ("on_failure", "codes"),
-    [
-        ("deny", ["state_unavailable", "state_unavailable"]),
-        ("local", ["", "nonce_replayed"]),
-        ("allow", ["", ""]),
-    ],
-)
+@used_twice
 def test_H4_a_store_that_is_down_does_what_on_failure_says(
     ask: Any, make_services: Callable[..., Services], on_failure: str, codes: list[str]
 ) -> None:
-    services = make_services(state=Down(MemoryBackend()))
+    services = make_services(state=Down())
     one = ask(services, nonce_header="X-Nonce", on_failure=on_failure)
     assert [one(seconds(NOW), nonces=(b"a",)) for _ in range(2)] == codes
 

@@ -11,9 +11,10 @@ from pydantic import ValidationError
 
 from policies.core.chain import Attached, compile_chain
 from policies.core.config import PolicyConfig
+from policies.core.gateway_identity import Wanted
 from policies.core.phase import Phase
 from policies.core.policy import Policy
-from policies.core.services import Services, Wanted
+from policies.core.services import Services
 from policies.core.values import PASS, Call, Deny
 from policies.kinds.client_credentials import ClientCredentials, ClientCredentialsConfig
 from policies.kinds.public import Public

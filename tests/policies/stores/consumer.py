@@ -7,7 +7,7 @@ ones allowed.
 import asyncio
 import sys
 
-from policies.core.services import Rate, State, Window
+from policies.core.state import Rate, State, Window
 from policies.stores.open import open_state
 
 CONCURRENTLY = 16

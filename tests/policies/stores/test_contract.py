@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from policies.core.services import Allowance, Rate, State
+from policies.core.state import Allowance, Rate, State
 from policies.stores.operations import (
     Backend,
     Consume,

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from policies.core.services import Allowance, State, Window
+from policies.core.state import Allowance, State, Window
 from policies.stores.operations import (
     Backend,
     Consume,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from policies.core.errors import StateUnavailable
-from policies.core.services import Rate
+from policies.core.state import Rate
 from policies.stores import database
 from policies.stores.database import DatabaseBackend
 from policies.stores.operations import Increment, Publish, Read, RememberOnce

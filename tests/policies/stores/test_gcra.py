@@ -5,7 +5,7 @@ from fractions import Fraction
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from policies.core.services import Allowance, Rate
+from policies.core.state import Allowance, Rate
 from policies.stores import gcra
 
 NOW = 1_800_000_000 * gcra.SECOND

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policies.core.services import Rate
+from policies.core.state import Rate
 from policies.stores.memory import MemoryBackend, MemoryState
 from policies.stores.operations import (
     Consume,

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from policies.core.services import Rate, State
+from policies.core.state import Rate, State
 from policies.stores.peek import PeekState
 
 RATE = Rate(limit=2, per=3600, burst=2)

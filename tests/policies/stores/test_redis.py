@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from policies.core.errors import StateUnavailable
-from policies.core.services import Allowance, Rate, Window
+from policies.core.state import Allowance, Rate, Window
 from policies.stores import gcra
 from policies.stores import redis as store
 from policies.stores.batching import BatchingState

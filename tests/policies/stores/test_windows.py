@@ -3,7 +3,7 @@
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from policies.core.services import Window
+from policies.core.state import Window
 from policies.stores import slots, windows
 from policies.stores.windows import SECOND
 
