@@ -29,6 +29,7 @@ _SOLID = re.compile(r"\S{8,}\Z")
 _SPACES = re.compile("&(?:tab|newline);", re.IGNORECASE)  # also as no browser writes them
 _COMMENT = re.compile(r"/\*[^*\x1e]*(?:\*(?!/)[^*\x1e]*)*(?:\*/)?")
 _CONDITIONAL = re.compile(r"/\*[!+][0-9]*([^*\x1e]*(?:\*(?!/)[^*\x1e]*)*)(?:\*/)?")
+_UNENDED = re.compile(f"(?<!\n){_MARK}")  # a comment at the end of a text took the line break too
 _APOSTROPHES = re.compile("[\u2018\u2019\u201b\u02bc\u02b9\u2032\u00b4]")
 _QUOTES = re.compile("[\u201c\u201d\u201f\u2033]")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200d\u2060\ufeff]")
@@ -149,4 +150,4 @@ def _without_comments(text: str) -> list[str]:
     """SQL comments gone, as a space and as nothing; MySQL's conditional ones as their content."""
     shown = _CONDITIONAL.sub(r" \1 ", text) if "/*!" in text or "/*+" in text else text
     found = (_COMMENT.sub(" ", text), _COMMENT.sub("", text), _COMMENT.sub(" ", shown))
-    return list(dict.fromkeys(found))
+    return [_UNENDED.sub(f"\n{_MARK}", reading) for reading in dict.fromkeys(found)]

@@ -6,7 +6,7 @@ from time import process_time
 
 import pytest
 import re2
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from policies.kinds.injection.engine import Scoring, Value, scoring
@@ -36,6 +36,7 @@ def values(*found: str) -> list[Value]:
 
 
 @given(st.lists(texts, min_size=2, max_size=4), st.booleans())
+@example(["AND 7=(/*", ""], False)  # a comment that runs to the end of a value, not beyond
 def test_O4_reading_all_values_together_overlooks_nothing(found: list[str], lines: bool) -> None:
     engine = scoring(CLASSES)
     alone = [finding for value in values(*found) for finding in engine.score(value, lines)]
