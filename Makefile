@@ -49,7 +49,7 @@ audit: .venv/audit
 	.venv/audit/bin/pip-audit --require-hashes --disable-pip -r requirements-dev.lock
 
 .venv/runtime: requirements.lock
-	@$(PYTHON) -m venv .venv
+	@$(PYTHON) -m venv --clear .venv
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
