@@ -177,8 +177,7 @@ def _exchange(
     try:
         return outcome.result(timeout)
     except TimeoutError:
-        host = line.address.host
-        raise FetchError(f"{host} did not answer within {timeout:g} seconds") from None
+        raise line.too_late() from None
     finally:
         line.cut()
 
@@ -195,6 +194,8 @@ def _send(line: "_Line", method: str, url: str, limit: int, arguments: dict[str,
                 method, url, allow_redirects=False, stream=True, timeout=line.remaining, **arguments
             ) as answer:
                 content = answer.raw.read(limit + 1, decode_content=False)
+        except (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError) as error:
+            raise line.too_late() from error  # the socket may notice before whoever waits for us
         except requests.exceptions.SSLError as error:
             raise FetchError(f"{host}: TLS failed, or its certificate is not accepted") from error
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
@@ -215,6 +216,7 @@ class _Line:
     def __init__(self, address: WebAddress, reach: Reach, timeout: float) -> None:
         self.address = address
         self._networks = networks(reach.networks)
+        self._timeout = timeout
         self._deadline = time.monotonic() + timeout
         self._handle: socket.socket | None = None
         self._is_cut = False
@@ -222,6 +224,10 @@ class _Line:
     @property
     def remaining(self) -> float:
         return max(self._deadline - time.monotonic(), 0.001)
+
+    def too_late(self) -> FetchError:
+        """What to raise when the time is over."""
+        return FetchError(f"{self.address.host} did not answer within {self._timeout:g} seconds")
 
     def connect(self, host: str, port: int | None) -> socket.socket:
         """A socket connected to a checked address of the host. Raises ``FetchError``."""

@@ -12,6 +12,7 @@ import yaml
 from tests.e2e.conftest import Start
 from tests.e2e.gateway import Gateway
 from tests.e2e.processes import ROOT
+from tests.e2e.servers import until
 from tests.e2e.upstream import Upstream
 
 pytestmark = pytest.mark.e2e
@@ -51,13 +52,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def gateway(start: Start, upstream: Upstream, folder: Path) -> Gateway:
     """Serves the page's configuration, with our upstream in the place of theirs."""
     document = yaml.safe_load(blocks("yaml")[0])
-    made = start({"format": 1})
+    made = start({"format": 1}, workers=1)
     (orders,) = document["apis"]
     orders["upstream"]["targets"] = [{"url": upstream.url}]
     path = folder / "signed.yaml"
     path.write_text(yaml.safe_dump(document))
     result = made.command("apply_config", str(path))
     assert result.code == 0, result.output
+    until(lambda: made.call("POST", "/orders/items").code == "signature_missing", 20, "the page's API")
     return made
 
 
