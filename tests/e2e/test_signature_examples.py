@@ -59,7 +59,9 @@ def gateway(start: Start, upstream: Upstream, folder: Path) -> Gateway:
     path.write_text(yaml.safe_dump(document))
     result = made.command("apply_config", str(path))
     assert result.code == 0, result.output
-    until(lambda: made.call("POST", "/orders/items").code == "signature_missing", 20, "the page's API")
+    until(
+        lambda: made.call("POST", "/orders/items").code == "signature_missing", 20, "the page's API"
+    )
     return made
 
 

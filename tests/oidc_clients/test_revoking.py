@@ -78,6 +78,10 @@ def test_a_token_is_known_by_its_id_and_kept_as_long_as_it_could_be_valid(run: A
         (token(exp=1000), "the token has expired already"),
         (token(jti="x" * 1001), "this is longer than 1000 characters"),
     ],
+    ids=[  # tokens hold the time, and every process must collect the same tests
+        *("nothing", "no token", "another issuer", "no issuer", "no jti", "a number as jti"),
+        *("no exp", "a text as exp", "an exp beyond all time", "expired", "a long jti"),
+    ],
 )
 def test_what_names_no_token_is_refused(run: Any, text: str, message: str) -> None:
     with pytest.raises(CommandError) as error:
