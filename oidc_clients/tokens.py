@@ -101,16 +101,17 @@ class ProviderTokens:
 
     async def verify(self, providers: tuple[str, ...], token: bytes, now: float) -> Identity | Deny:
         """See ``policies.core.callers.Tokens``."""
-        known = self.recall(providers, token, now)
-        if known is not None:
-            return known
+        if len(token) > MAX_TOKEN_BYTES:
+            return rules.TOO_LARGE
         digest = sha256(token).digest()
         enabled = self._enabled
         for name in providers:
             provider = enabled.get(name)
             if provider is not None:
                 verdict = provider.recall(digest, now)
-                if verdict is not None and await self._still_holds(provider, now):
+                if verdict is not None and (
+                    now < provider.slot.due or await self._still_holds(provider, now)
+                ):
                     return verdict
         try:
             parts = parse(token)
