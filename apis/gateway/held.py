@@ -3,6 +3,8 @@
 What is held is bounded by the caller; of what is larger the rest stays where it is.
 """
 
+from collections.abc import Awaitable, Callable
+
 from apis.gateway.exchange import Body, BodyRefused
 from apis.gateway.upstream import UpstreamResponse
 from policies.core.policy import BodyWatch
@@ -80,14 +82,7 @@ async def hold_body(body: Body, bound: int) -> tuple[bytes, bool]:
     ``bound`` bytes, or says that it will. Raises what ``read`` raises."""
     if body.length is not None and body.length > bound:
         return b"", False
-    chunks = []
-    size = 0
-    while chunk := await body.read():
-        size += len(chunk)
-        chunks.append(chunk)
-        if size > bound:
-            return b"".join(chunks), False
-    return b"".join(chunks), True
+    return await _collect(body.read, bound)
 
 
 async def hold_answer(response: UpstreamResponse, bound: int) -> tuple[bytes, bool]:
@@ -97,9 +92,14 @@ async def hold_answer(response: UpstreamResponse, bound: int) -> tuple[bytes, bo
         return response.content, True
     if bound == 0 or (response.length is not None and response.length > bound):
         return b"", False
+    return await _collect(response.read, bound)
+
+
+async def _collect(read: Callable[[], Awaitable[bytes]], bound: int) -> tuple[bytes, bool]:
+    """What is read until the end, or until more than ``bound`` bytes are there."""
     chunks = []
     size = 0
-    while chunk := await response.read():
+    while chunk := await read():
         size += len(chunk)
         chunks.append(chunk)
         if size > bound:
