@@ -19,7 +19,7 @@ from oidc_clients.revoking import MAX_VALUE, Named, NotRevocable, named_by, revo
 
 
 class RevokeForm(forms.ModelForm):  # type: ignore[type-arg]
-    """What is common to all of them."""
+    """What is common to all of them; each of them has a ``take_back``, for when it is valid."""
 
     kind: Kind
 
@@ -27,10 +27,6 @@ class RevokeForm(forms.ModelForm):  # type: ignore[type-arg]
         model = Revocation
         fields = ("reason",)
         help_texts = {"reason": "For whoever reads the list later; shown nowhere else."}
-
-    def take_back(self) -> Revocation:
-        """Do it. Only for a form that is valid."""
-        raise NotImplementedError
 
 
 class RevokeTokenForm(RevokeForm):
@@ -51,7 +47,7 @@ class RevokeTokenForm(RevokeForm):
             raise forms.ValidationError(str(refusal)) from None
 
     def take_back(self) -> Revocation:
-        """See ``RevokeForm``."""
+        """Do it, or add to it."""
         issuer, token_id, expires = self.cleaned_data["token"]
         reason = self.cleaned_data["reason"]
         return revoke(issuer, self.kind, token_id, expires=expires, reason=reason)
@@ -80,7 +76,7 @@ class RevokeIssuerForm(RevokeForm):
         return before
 
     def take_back(self) -> Revocation:
-        """See ``RevokeForm``."""
+        """Do it, or add to it."""
         data = self.cleaned_data
         return revoke(
             data["provider"].issuer,
