@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from policies.core.config import Name, PolicyConfig
+from policies.core.credentials import Scope
 from policies.core.gateway_identity import Wanted
 from policies.core.phase import Phase
 from policies.core.policy import Policy
@@ -21,7 +22,6 @@ from policies.core.values import Field as HeaderField
 AUTHORIZATION = b"authorization"
 
 # RFC 6749 3.3: a scope is NQCHAR. RFC 8693 2.1: an audience is any text, a resource a URI.
-Scope = Annotated[str, StringConstraints(pattern=r"^[\x21\x23-\x5b\x5d-\x7e]{1,255}$")]
 Target = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,500}$")]
 
 
