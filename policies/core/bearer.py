@@ -81,7 +81,7 @@ class BearerPolicy(IdentityPolicy):
         self._recall, self._verify = recall, verify
         self._header = config.header.lower().encode()
         self._scheme = config.scheme.lower().encode()
-        self._start = f"{config.scheme} ".encode() if config.scheme else b""
+        self._usual = config.scheme.encode() or None  # as nearly everybody writes it
         self._cookie = config.cookie.encode() if config.cookie is not None else None
         self.cookies = frozenset((config.cookie,)) if config.cookie is not None else frozenset()
         self._scopes = frozenset(config.scopes)
@@ -107,15 +107,15 @@ class BearerPolicy(IdentityPolicy):
         return None
 
     def credential(self, call: Call) -> bytes | Deny | None:
-        headers = call.request.headers
+        request = call.request
+        headers = request.headers
         value = headers.get(self._header)
         token: bytes | None = None
         if value is not None:
             if headers.repeats and stands_twice(headers, self._header):
                 return _AMBIGUOUS
-            if self._start and value.startswith(self._start):  # as nearly everybody writes it
-                token = value[len(self._start) :]
-            else:
+            scheme, _, token = value.partition(b" ")
+            if scheme != self._usual:
                 found_there = self._in_header(value, headers)
                 if isinstance(found_there, Deny):
                     return found_there
@@ -125,8 +125,8 @@ class BearerPolicy(IdentityPolicy):
             if len(found) + (token is not None) > 1:
                 return _AMBIGUOUS
             token = found[0] if found else token
-        query = call.request.query
-        if token is not None and query is not None and _holds_access_token(query):
+        query = request.query
+        if query is not None and token is not None and _holds_access_token(query):
             return _AMBIGUOUS
         return token
 

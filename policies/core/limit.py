@@ -119,18 +119,17 @@ class Limit(Policy, ABC):
             taking = self._take(key, call)
         except StateUnavailable:
             return self._without_state(key, call)
-        if isinstance(taking, Allowance):
-            return self._taken(taking, call)
-        return self._when_taken(taking, key, call)
+        if not isinstance(taking, Allowance):
+            return self._when_taken(taking, key, call)
+        if self._failing:
+            self._back()
+        return self._judge(taking, call)
 
     async def _when_taken(self, taking: Awaitable[Allowance], key: str, call: Call) -> Decision:
         try:
             allowance = await taking
         except StateUnavailable:
             return await self._without_state(key, call)
-        return self._taken(allowance, call)
-
-    def _taken(self, allowance: Allowance, call: Call) -> Decision:
         if self._failing:
             self._back()
         return self._judge(allowance, call)
