@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Callable
 from functools import lru_cache
+from typing import cast
 
 from policies.core.values import Call, Identity
 
@@ -23,12 +24,35 @@ _LENGTH = re.compile(r"(\d{1,4}):")
 KeyOf = Callable[[Call], str]
 
 
-def counted_by(by: str) -> KeyOf:
-    """The function that makes the keys of ``by``.
+def counted_by(by: str, prefix: str = "") -> KeyOf:
+    """The function that makes the keys of ``by``, which begin with ``prefix``.
 
-    Keys of different things never collide, and are printable ASCII, at most 256 characters. Raises
-    ``ValueError`` for what cannot be counted by.
+    Keys of different things never collide, and are printable ASCII, at most 256 characters behind
+    the prefix. Raises ``ValueError`` for what cannot be counted by.
     """
+    if by == "identity":
+        return _by_identity(prefix)
+    key_of = _key_of(by)
+    return lambda call: prefix + key_of(call)
+
+
+def _by_identity(prefix: str) -> KeyOf:
+    """As nearly everybody counts: a key is made once for each identity."""
+    name = f"counted by {prefix}"
+
+    def make(identity: Identity) -> str:
+        return prefix + _counted(identity)
+
+    def key_of(call: Call) -> str:
+        identity = call.identity
+        if identity is None or identity.kind == "public":
+            return prefix + _address(call)
+        return cast(str, identity.prepared(name, make))
+
+    return key_of
+
+
+def _key_of(by: str) -> KeyOf:
     simple = _SIMPLE.get(by)
     if simple is not None:
         return simple
@@ -86,7 +110,7 @@ def _identity(call: Call) -> str:
     identity = call.identity
     if identity is None or identity.kind == "public":
         return _address(call)
-    return str(identity.prepared("counted by identity", _counted))
+    return _counted(identity)
 
 
 def _counted(identity: Identity) -> str:
@@ -119,7 +143,6 @@ def _route(call: Call) -> str:
 
 
 _SIMPLE: dict[str, KeyOf] = {
-    "identity": _identity,
     "ip": _address,
     "client": _client,
     "route": _route,

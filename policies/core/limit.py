@@ -90,10 +90,15 @@ class Limit(Policy, ABC):
         self._on_outage = services.on_outage
         self._title = services.name or self.kind
         place = f"{len(services.scope)}:{services.scope} {services.name}"
-        self.prefix = f"{self.kind}{variant} {place} "
-        self._key_of = counted_by(by)
+        self._by = by
+        self._count_under(f"{self.kind}{variant} {place} ")
         self._member = _structured_string(services.name or self.unnamed)
         self._line = self._member.replace(b"%", b"%%") + b";r=%d;t=%d"
+
+    def _count_under(self, prefix: str) -> None:
+        """State what the keys of this limit begin with."""
+        self.prefix = prefix
+        self._key_of = counted_by(self._by, prefix)
 
     def _allows(self, most: int, terms: bytes, detail: str) -> None:
         """State how much is allowed: at once, on the wire, and in words."""
@@ -114,7 +119,7 @@ class Limit(Policy, ABC):
         """What ``key``, which begins with ``prefix``, has left. Raises ``StateUnavailable``."""
 
     def check(self, call: Call) -> Decision | Awaitable[Decision]:
-        key = self.prefix + self._key_of(call)
+        key = self._key_of(call)
         try:
             taking = self._take(key, call)
         except StateUnavailable:
