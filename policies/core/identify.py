@@ -40,10 +40,10 @@ class Identify(Policy):
         else:
             chosen, found = self._choose(call)
         proven: Proven | Awaitable[Proven]
-        if found is None:
-            chosen, proven = None, self._nothing_presented
-        elif isinstance(found, bytes):
+        if isinstance(found, bytes):
             proven = chosen.identify(call, found)
+        elif found is None:
+            chosen, proven = None, self._nothing_presented
         else:
             return _refused(found)
         if isinstance(proven, Identity):

@@ -68,7 +68,7 @@ class MemoryBackend:
             now = int(self._clock() * SECOND)
             return [self._apply(operation, now) for operation in batch]
 
-    def consume(self, key: str, rate: Rate, cost: int) -> Allowance:
+    def consume(self, key: str, rate: Rate, cost: int = 1) -> Allowance:
         """``execute([Consume(...)])`` without the list: this one is paid on every request."""
         with self._lock:
             return self._consume(key, rate, cost, int(self._clock() * SECOND))
@@ -125,7 +125,11 @@ class MemoryBackend:
         tat = entry[1] if entry is not None and type(entry[1]) is int else 0
         allowance, tat_after = gcra.take(rate, tat, gcra.ticks(now), cost)
         if tat_after is not None:
-            self._set(key, (gcra.microseconds(tat_after), tat_after), now)
+            after = (gcra.microseconds(tat_after), tat_after)
+            if entry is None:
+                self._set(key, after, now)
+            else:  # as on nearly every call
+                self._entries[key] = after
         return allowance
 
     def _count(self, key: str, window: Window, cost: int, now: int) -> Allowance:
@@ -230,8 +234,9 @@ class MemoryState(OperationState):
     def tell(self, operation: Operation) -> None:
         self._backend.execute((operation,))
 
-    def consume(self, key: str, rate: Rate, cost: int = 1) -> Allowance:
-        return self._backend.consume(key, rate, cost)
+    @property
+    def consume(self) -> Callable[..., Allowance]:
+        return self._backend.consume
 
 
 def _as_bytes(value: _Value | None) -> bytes | None:
