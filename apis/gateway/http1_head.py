@@ -97,7 +97,7 @@ class Heads:
         try:
             if not target.startswith(b"/"):
                 target = origin_form(target, host)
-            path, query = split_target(target) if b"?" in target else (target, None)
+            path, query = split_target(target) if 0x3F in target else (target, None)
             peer = self._peer
             request = Request(
                 name,

@@ -29,6 +29,7 @@ UNTIL_CLOSE = -2
 _END_OF_HEAD = b"\r\n\r\n"
 _BODYLESS = frozenset((204, 304))
 _MAX_DIGITS = 18
+_OK = b"HTTP/1.1 200 OK\r\n"
 # The status line (RFC 9112 4). llhttp refuses controls in header values, not in the reason.
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] [0-9]{3}[\t\x20-\x7e\x80-\xff]*\r\n")
 
@@ -136,19 +137,30 @@ class AnswerReader:
 
     def _on_head(self, data: bytes, end: int) -> None:
         """A head is there: the first ``end`` bytes of ``data``."""
-        if end > MAX_HEAD:
+        fields = self.fields
+        if end > MAX_HEAD or len(fields) > MAX_FIELDS:
             raise UpstreamInvalid("the answer's head is too large")
-        if _STATUS_LINE.match(data) is None:  # llhttp lets some pass that are none
+        if not data.startswith(_OK) and _STATUS_LINE.match(data) is None:
             raise UpstreamInvalid("the answer's status line is not one of HTTP/1.1")
-        if len(self.fields) > MAX_FIELDS:
-            raise UpstreamInvalid("the answer has too many header lines")
         status = self._parser.get_status_code()
-        if status >= 200:
-            self._on_final(status, data, end)
-        elif status == 101:
-            self._on_switch(data[end:])
+        if status < 200:
+            self._on_interim_head(status, data[end:])
+            return
+        size, self.length = framing(self._method, status, data, fields)
+        self.status = status
+        came = len(data) - end
+        if came >= size >= 0:  # as with most answers: all of it at once
+            self.content = data[end : end + size]
+            self.ended = True
+            self.reusable = came == size and self._keep_alive
         else:
-            self._on_informational(status, data[end:])
+            self._on_content(size, data[end:])
+
+    def _on_interim_head(self, status: int, rest: bytes) -> None:
+        if status == 101:
+            self._on_switch(rest)
+        else:
+            self._on_informational(status, rest)
 
     def _on_informational(self, status: int, rest: bytes) -> None:
         """An interim answer (RFC 9110 15.2); a 100 is for us, and the body is sent anyway."""
@@ -170,15 +182,8 @@ class AnswerReader:
         self.rest = rest
         self._end(reusable=False)
 
-    def _on_final(self, status: int, data: bytes, end: int) -> None:
-        size, self.length = framing(self._method, status, data, self.fields)
-        self.status = status
-        came = len(data) - end
-        if came >= size >= 0:  # as with most answers: all of it at once
-            self.content = data[end : end + size]
-            self.ended = True
-            self.reusable = came == size and self._keep_alive
-            return
+    def _on_content(self, size: int, came: bytes) -> None:
+        """More content than has come with the final head is on its way, or its end is."""
         self.content = None
         self.stream = Stream(self._flow)
         self._size = self._left = size
@@ -191,7 +196,7 @@ class AnswerReader:
         else:
             self.feed = self._take_sized
         if came:
-            self.feed(data[end:])
+            self.feed(came)
 
     # Content
 
