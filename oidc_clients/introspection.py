@@ -22,6 +22,7 @@ import logging
 import re
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -252,7 +253,7 @@ class _Asked:
         if self._revoked.covers(accepted.identity):
             return rules.REVOKED
         # The leeway is for the provider's clock: remembered, the token ends when it says.
-        return accepted._replace(ends=content["exp"])
+        return replace(accepted, ends=content["exp"])
 
 
 def is_access_token(content: dict[str, Any]) -> bool:
