@@ -47,7 +47,7 @@ _SWEEP = 0.25  # seconds
 
 _Done = TypeVar("_Done")
 _Futures = list[asyncio.Future[Result]]
-_Work = SimpleQueue[Callable[[], None]]
+_Work = SimpleQueue[Callable[[], object]]
 
 
 class _Store:

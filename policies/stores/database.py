@@ -5,7 +5,7 @@ before anything is read, so a batch is exact across processes. The file is in WA
 ``synchronous=OFF``: what it holds is worth nothing after a crash of the machine, and no commit
 waits for the disk. Times are wall-clock microseconds, which all processes of a machine share.
 
-Each thread of each process opens a connection of its own when it first needs one: SQLite's
+Each thread of each process opens connections of its own when it first needs them: SQLite's
 connections must not cross ``fork``.
 
 Buckets are by far the most of what is asked. Those of a batch are read by one statement and
@@ -17,7 +17,7 @@ Instead batches scan a few rows in passing, onward from where the last scan stop
 each operation done, and delete the ended ones: so these stay below a third of the live ones.
 
 An event loop asks by ``attempt``, which gives up at once where another process has the lock.
-It leaves the log of changes (WAL) as it grows; ``tidy`` brings it back into the file.
+It lets the log of changes (WAL) grow; ``tidy``, in a thread, brings it into the file.
 """
 
 import os
@@ -26,7 +26,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -62,8 +62,7 @@ _PATIENCE = 0.5  # seconds to wait for other processes' transactions
 _PAUSE = 5e-5  # mean seconds between two attempts; a transaction takes about twice as long
 _SCAN_EVERY = 64  # operations between two scans for ended entries
 _SCAN_ROWS = 4 * _SCAN_EVERY
-_TIDY_EVERY = 1000  # operations of blocking callers between two times that the log is emptied
-_TIDY_PATIENCE = 0.02  # seconds; who comes too late for it has another thousand to go
+_TIDY_PATIENCE = 0.005  # seconds to find a moment at which nobody writes
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS entries (
@@ -92,7 +91,7 @@ _TOUCH = "UPDATE entries SET ends = ? WHERE key = ? AND ends > ?"
 _DELETE = "DELETE FROM entries WHERE key = ? AND ends > ?"
 _KEYS = "SELECT key FROM entries WHERE key > ? AND ends > ? ORDER BY key LIMIT ?"
 _KEYS_AT_ONCE = 500
-_SCAN = f"SELECT key FROM entries WHERE key > ? ORDER BY key LIMIT 1 OFFSET {_SCAN_ROWS - 1}"
+_SCAN = "SELECT key FROM entries WHERE key > ? ORDER BY key LIMIT 1 OFFSET ?"
 _PURGE = "DELETE FROM entries WHERE key > ? AND key <= ? AND ends <= ?"
 _Done = TypeVar("_Done")
 _AFTER_ALL = b""  # in the order of SQLite, bytes come after every text
@@ -110,13 +109,14 @@ class _Connection:
         self._path = path
         self.scanned = ""
         self.unscanned = 0
-        self.untidied = 0
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         self.sql = sqlite3.connect(path, timeout=0, isolation_level=None)
         self.buckets = Buckets(self.sql)
         self.patiently("PRAGMA journal_mode = WAL", patience)
         self.patiently("PRAGMA synchronous = OFF", patience)
-        self.patiently("PRAGMA wal_autocheckpoint = 0", patience)
+        if not patience:
+            self.patiently("PRAGMA wal_autocheckpoint = 0", patience)
         self.patiently(_SCHEMA, patience)
 
     def patiently(self, statement: str, patience: float) -> None:
@@ -180,18 +180,13 @@ class DatabaseBackend:
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
         self._path = path
         self._clock = clock
-        self._local = threading.local()
+        self._local = threading.local()  # the connections of ``execute``
+        self._prompt = threading.local()  # those of ``attempt``
         self._inherited: list[_Connection] = []
 
     def execute(self, batch: Sequence[Operation]) -> list[Result]:
         """See ``policies.stores.operations.Backend``."""
-        results = self._transact(_PATIENCE, lambda connection, now: connection.apply(batch, now))
-        connection = self._connection(_PATIENCE)
-        connection.untidied += len(batch)
-        if connection.untidied >= _TIDY_EVERY:
-            connection.untidied = 0
-            self.tidy()
-        return results
+        return self._transact(_PATIENCE, lambda connection, now: connection.apply(batch, now))
 
     def attempt(self, batch: Sequence[Operation]) -> list[Result] | None:
         """See ``policies.stores.operations.PromptBackend``."""
@@ -201,10 +196,11 @@ class DatabaseBackend:
             return None
 
     def tidy(self) -> None:
-        """See ``policies.stores.operations.PromptBackend``: empty the log of changes.
+        """See ``policies.stores.operations.PromptBackend``: bring the log into the file.
 
         Most of it beside those who write meanwhile (PASSIVE). They have to wait only for the
         rest (RESTART), without which the log would never begin anew while somebody writes.
+        Where no moment for that is found, the log grows until the next time.
         """
         deadline = time.monotonic() + _TIDY_PATIENCE
         with self._sql() as sql:
@@ -271,11 +267,13 @@ class DatabaseBackend:
         return done
 
     def _connection(self, patience: float) -> _Connection:
-        held: _Connection | None = getattr(self._local, "connection", None)
+        """This thread's connection; the one without patience is another one."""
+        local = self._local if patience else self._prompt
+        held: _Connection | None = getattr(local, "connection", None)
         if held is None or held.pid != os.getpid():
             if held is not None:  # never to be closed here: that would be the parent's file
                 self._inherited.append(held)
-            held = self._local.connection = _Connection(self._path, patience)
+            held = local.connection = _Connection(self._path, patience)
         return held
 
 
@@ -372,7 +370,7 @@ def _scan(after: str, connection: _Connection, now: int) -> tuple[str, int]:
 
     The key to go on from, empty when the last row was seen, and how many were deleted.
     """
-    last = connection.sql.execute(_SCAN, (after,)).fetchone()
+    last = connection.sql.execute(_SCAN, (after, _SCAN_ROWS - 1)).fetchone()
     upto = _AFTER_ALL if last is None else last[0]
     ended = connection.sql.execute(_PURGE, (after, upto, now)).rowcount
     return ("" if last is None else last[0]), ended
