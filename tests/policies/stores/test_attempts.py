@@ -115,7 +115,7 @@ OPERATIONS = st.one_of(
     st.builds(Touch, KEYS, st.floats(0.001, 100)),
     st.builds(Increment, KEYS, st.integers(1, 3), st.floats(0.001, 100)),
     st.builds(Count, KEYS, st.just(Window(3, 1)), st.integers(0, 2)),
-    st.builds(Publish, KEYS, st.binary(max_size=3), st.floats(0.001, 100)),
+    st.builds(Publish, KEYS, st.sampled_from([b"x", b"\xff"]), st.floats(0.001, 100)),
     st.builds(Read, KEYS),
 )
 STEP = st.tuples(
@@ -123,7 +123,7 @@ STEP = st.tuples(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(steps=st.lists(STEP, max_size=12))
 def test_R1_several_connections_to_one_file_answer_as_one_memory_does(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, float, list[Operation]]]
