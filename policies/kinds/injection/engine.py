@@ -15,13 +15,13 @@ from typing import Any, NamedTuple, Protocol
 
 import re2
 
-from policies.kinds.injection.decode import readings, readings_together, separable
+from policies.kinds.injection.decode import apart, join, readings, readings_together
 from policies.kinds.injection.signs import ALL_SIGNS, THRESHOLD, Class, Sign
 
 _MEMORY = 8 << 20  # bytes, for the states of each automaton, which are made as texts need them
 _PARTS = 8  # into which a suspicious group is divided
 _ENOUGH = 10  # values with findings, after which no more are looked for
-_BREAK = re.compile("\r|\n(?!\x1e)(?<!\x1e\n)")  # a line break that separates no values
+_BREAK = re.compile(b"\r|\n(?!\x1e)(?<!\x1e\n)")  # a line break that separates no values
 _weight, _kind = attrgetter("weight"), attrgetter("kind")
 
 
@@ -86,9 +86,6 @@ class Automaton:
         return numbers
 
 
-_Item = tuple[Value, str]  # a value, and its text as it is read together with others
-
-
 class Scoring:
     """The engine for some classes of attacks. Immutable; one serves every route."""
 
@@ -100,36 +97,62 @@ class Scoring:
     def inspect(self, values: Sequence[Value], lines: bool) -> list[Finding]:
         if len(values) < 2:
             return [finding for value in values for finding in self.score(value, lines)]
+        together = readings_together([value.text for value in values])
+        suspects = _suspects(list(map(_encoded, together)), self.automata, lines)
+        if not suspects:
+            return []
+        return self._divided(values, [apart(reading) for reading in together], suspects, lines)
+
+    def score(self, value: Value, lines: bool) -> list[Finding]:
+        """The findings in one value."""
+        return _scored(value, readings(value.text), self.automata, lines)
+
+    def _divided(
+        self,
+        values: Sequence[Value],
+        columns: list[list[str]],
+        suspects: Sequence[Automaton],
+        lines: bool,
+    ) -> list[Finding]:
+        """The findings in values by some automata; in each of ``columns`` one reading of each."""
         found: list[Finding] = []
-        guilty = 0
-        items = [(value, separable(value.text)) for value in values]
-        waiting: list[tuple[Sequence[_Item], Sequence[Automaton]]] = [(items, self.automata)]
+        guilty = alone = 0
+        waiting = [(0, len(values), suspects)]
         while waiting and guilty < _ENOUGH:
-            group, automata = waiting.pop()
-            if len(group) == 1:
-                findings = self.score(group[0][0], lines, automata)
+            first, end, automata = waiting.pop()
+            if end - first == 1:
+                alone += 1
+                texts = list(dict.fromkeys([column[first] for column in columns]))
+                findings = _scored(values[first], texts, automata, lines)
                 guilty += bool(findings)
                 found += findings
-            elif suspects := _suspects(group, automata, lines):
-                size = -(-len(group) // _PARTS)
-                starts = reversed(range(0, len(group), size))
-                waiting += [(group[at : at + size], suspects) for at in starts]
+                continue
+            group = [_encoded(join(column[first:end])) for column in columns]
+            suspects = _suspects(list(dict.fromkeys(group)), automata, lines)
+            if suspects:
+                size = -(-(end - first) // _PARTS)
+                starts = range(first, end, size)
+                waiting += [(at, min(at + size, end), suspects) for at in reversed(starts)]
         return found
 
-    def score(
-        self, value: Value, lines: bool, automata: Sequence[Automaton] | None = None
-    ) -> list[Finding]:
-        """The findings in one value; by some of the automata where others cannot find any."""
-        texts = readings(value.text)
-        encoded = [text.encode("utf-8", "replace") for text in texts]
-        findings = []
-        for automaton in self.automata if automata is None else automata:
-            signs = automaton.hits(encoded, lines)
-            score = sum(map(_weight, signs))
-            if score >= THRESHOLD:
-                said = _explain(max(signs, key=_weight), texts)
-                findings.append(Finding(value, automaton.kind, score, said))
-        return findings
+
+def _scored(
+    value: Value, texts: list[str], automata: Sequence[Automaton], lines: bool
+) -> list[Finding]:
+    """The findings in the readings of one value."""
+    encoded = list(map(_encoded, texts))
+    findings = []
+    for automaton in automata:
+        signs = automaton.hits(encoded, lines)
+        score = sum(map(_weight, signs))
+        if score >= THRESHOLD:
+            said = _explain(max(signs, key=_weight), texts)
+            findings.append(Finding(value, automaton.kind, score, said))
+    return findings
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "replace")
 
 
 @cache
@@ -139,14 +162,12 @@ def scoring(classes: frozenset[Class]) -> Scoring:
 
 
 def _suspects(
-    group: Sequence[_Item], automata: Sequence[Automaton], lines: bool
+    texts: Sequence[bytes], automata: Sequence[Automaton], lines: bool
 ) -> Sequence[Automaton]:
-    """Those that may find something in a value of the group."""
-    texts = readings_together(text for _, text in group)
-    if texts is None or (lines and any(_BREAK.search(text) for text in texts)):
+    """Those that may find something in a value of the group whose readings these are."""
+    if lines and any(_BREAK.search(text) for text in texts):
         return automata
-    encoded = [text.encode("utf-8", "replace") for text in texts]
-    return [automaton for automaton in automata if automaton.may_convict(encoded)]
+    return [automaton for automaton in automata if automaton.may_convict(texts)]
 
 
 def _compiled_set(signs: Sequence[Sign], flags: str) -> re2.Set:
