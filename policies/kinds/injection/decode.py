@@ -23,10 +23,12 @@ from urllib.parse import unquote_to_bytes
 ROUNDS = 3
 _MARK = "\x1e"  # stands between texts that are read together, and for itself in none
 _SEPARATOR = f"\n{_MARK}\n"
+_BETWEEN = f"{_SEPARATOR}{_MARK}\n"
+SEPARATOR = _SEPARATOR.encode()  # stands between the readings of a text, and of several
 
 # Each pattern has one group, around all of the piece that it replaces.
 _UTF16 = re.compile("(%u[0-9a-fA-F]{4})")
-_PERCENT = re.compile("(%[0-7][0-9a-fA-F]|(?:%[89a-fA-F][0-9a-fA-F])+)")
+_PERCENT = re.compile("(%(?:[0-7][0-9a-fA-F]|[89a-fA-F][0-9a-fA-F](?:%[89a-fA-F][0-9a-fA-F])*))")
 _REFERENCE = re.compile(  # without a semicolon: only those of ASCII, of spaces and of quotes
     "(&(?:#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[A-Za-z][A-Za-z0-9]+;"
     "|[lg]t|LT|GT|amp|AMP|quot|QUOT|nbsp|shy|acute|sup[123]|ord[fm]))"
@@ -50,12 +52,13 @@ _MARKS = str.maketrans(
 
 def readings(text: str) -> list[str]:
     """``text`` and what it decodes to, each once, in lower case; the last is the most decoded."""
-    return [apart(reading)[0] for reading in readings_together([text])]
+    return [_apart(reading)[0] for reading in readings_together([text])]
 
 
 def readings_together(texts: Iterable[str]) -> list[str]:
-    """The readings of several texts as one text each, which ``apart`` takes apart again."""
-    found = [join([text.replace(_MARK, " ") for text in texts])]
+    """The readings of several texts as one text each, which ``rows`` takes apart."""
+    inside = _SEPARATOR.join([text.replace(_MARK, " ") for text in texts])
+    found = [f"{_SEPARATOR}{inside}{_SEPARATOR}"]
     for _ in range(ROUNDS):
         decoded = _decode(found[-1])
         if decoded == found[-1]:
@@ -67,13 +70,17 @@ def readings_together(texts: Iterable[str]) -> list[str]:
     return lowered
 
 
-def join(texts: Iterable[str]) -> str:
-    """Texts without marks as one text."""
-    return f"{_SEPARATOR}{_SEPARATOR.join(texts)}{_SEPARATOR}"
+def rows(together: list[str]) -> list[bytes]:
+    """For each of the texts that were read together, its readings as one, in their order."""
+    columns = [_apart(reading) for reading in together]
+    if len(columns) == 1:
+        found = columns[0]
+    else:
+        found = list(map(_SEPARATOR.join, map(dict.fromkeys, zip(*columns, strict=True))))
+    return _BETWEEN.join(found).encode("utf-8", "replace").split(_BETWEEN.encode())
 
 
-def apart(reading: str) -> list[str]:
-    """The readings of each text, in the order of the texts."""
+def _apart(reading: str) -> list[str]:
     return reading[len(_SEPARATOR) : -len(_SEPARATOR)].split(_SEPARATOR)
 
 
@@ -152,14 +159,15 @@ def _folded(piece: str) -> str:
 def _folding() -> re.Pattern[str]:
     """Runs of the characters that are compatibility forms of ASCII, quotes, or invisible.
 
-    Others stay as they are: signs are made of ASCII, and some become eighteen characters.
+    Others stay as they are: signs are made of ASCII, and some become eighteen characters. Those
+    beyond the first plane are not told apart, which would make the search slow.
     """
-    codes = [
+    codes = (
         code
-        for code in range(0x80, 0x20000)
+        for code in range(0x80, 0x10000)
         if code in _MARKS or unicodedata.normalize("NFKC", chr(code)).isascii()
-    ]
-    ranges = ""
+    )
+    ranges = "\U00010000-\U0001ffff"
     for _, run in groupby(enumerate(codes), lambda numbered: numbered[1] - numbered[0]):
         members = [chr(code) for _, code in run]
         ranges += f"{members[0]}-{members[-1]}"

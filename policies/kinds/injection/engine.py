@@ -15,14 +15,15 @@ from typing import Any, NamedTuple, Protocol
 
 import re2
 
-from policies.kinds.injection.decode import apart, join, readings, readings_together
-from policies.kinds.injection.signs import ALL_SIGNS, THRESHOLD, Class, Sign
+from policies.kinds.injection.decode import SEPARATOR, readings, readings_together, rows
+from policies.kinds.injection.signs import TABLES, THRESHOLD, Class, Sign
 
 _MEMORY = 8 << 20  # bytes, for the states of each automaton, which are made as texts need them
 _PARTS = 8  # into which a suspicious group is divided
 _ENOUGH = 10  # values with findings, after which no more are looked for
 _BREAK = re.compile(b"\r|\n(?!\x1e)(?<!\x1e\n)")  # a line break that separates no values
-_weight, _kind = attrgetter("weight"), attrgetter("kind")
+_FEW, _DENSE = 1000, 3  # groups that are read after division: so many, and one for so many values
+_weight = attrgetter("weight")
 
 
 class Value(NamedTuple):
@@ -46,44 +47,53 @@ class Engine(Protocol):
     def inspect(self, values: Sequence[Value], lines: bool) -> list[Finding]:
         """The first findings in the values, none if they are harmless. Linear in their length.
 
-        ``lines``: line breaks have a meaning of their own where the values stand.
+        Raises ``TooDense``. ``lines``: line breaks have a meaning of their own where the values stand.
         """
         ...
 
 
-class Automaton:
-    """All signs of one class: which of them occur in a text is found in one pass.
+class TooDense(ValueError):
+    """So many values look suspicious together, and none alone, that they were made to be slow."""
 
-    There is one for each class because the states of one for all would multiply.
+
+class Automaton:
+    """All signs of one class: which of them occur in a text is found in a pass for each table.
+
+    There is one for each table because the states of one for all would multiply.
     """
 
-    def __init__(self, signs: Sequence[Sign]) -> None:
-        self.kind: Class = signs[0].kind
-        self.signs = tuple(signs)
-        self._alone = _compiled_set(signs, "")
-        self._together = _compiled_set(signs, "(?m)")
+    def __init__(self, tables: Sequence[Sequence[Sign]]) -> None:
+        self.kind: Class = tables[0][0].kind
+        self._alone = [(signs, _compiled_set(signs, "")) for signs in tables]
+        self._together = [(signs, _compiled_set(signs, "(?m)")) for signs in tables]
 
     def hits(self, texts: Sequence[bytes], lines: bool) -> list[Sign]:
         """The signs in the readings of one value."""
-        found = [self.signs[number] for number in sorted(self._numbers(self._alone, texts))]
+        found = [
+            sign for signs, automaton in self._alone for sign in _seen(signs, automaton, texts)
+        ]
         return found if lines else [sign for sign in found if not sign.lines]
 
     def may_convict(self, texts: Sequence[bytes]) -> bool:
         """Whether a line of these texts may hold enough, signs of ``lines`` apart."""
-        numbers = self._numbers(self._together, texts)
-        if not numbers:
-            return False
-        found = (self.signs[number] for number in numbers)
-        weight: int = sum(sign.weight for sign in found if not sign.lines)
+        weight = 0
+        for signs, automaton in self._together:
+            for sign in _seen(signs, automaton, texts):
+                weight += 0 if sign.lines else sign.weight
         return weight >= THRESHOLD
 
-    def _numbers(self, automaton: re2.Set, texts: Sequence[bytes]) -> set[int]:
-        numbers: set[int] = set()
-        for text in texts:
-            matched = automaton.Match(text)
-            if matched:
-                numbers.update(matched)
-        return numbers
+
+def _seen(signs: Sequence[Sign], automaton: re2.Set, texts: Sequence[bytes]) -> list[Sign]:
+    numbers: set[int] = set()
+    for text in texts:
+        matched = automaton.Match(text)
+        if matched:
+            numbers.update(matched)
+    return [signs[number] for number in sorted(numbers)] if numbers else []
+
+
+# Values from, up to before, and what suspects them.
+_Group = tuple[int, int, Sequence[Automaton]]
 
 
 class Scoring:
@@ -91,7 +101,9 @@ class Scoring:
 
     def __init__(self, classes: frozenset[Class]) -> None:
         self.automata = tuple(
-            Automaton(list(signs)) for kind, signs in groupby(ALL_SIGNS, _kind) if kind in classes
+            Automaton(list(tables))
+            for kind, tables in groupby(TABLES, lambda table: table[0].kind)
+            if kind in classes
         )
 
     def inspect(self, values: Sequence[Value], lines: bool) -> list[Finding]:
@@ -101,39 +113,41 @@ class Scoring:
         suspects = _suspects(list(map(_encoded, together)), self.automata, lines)
         if not suspects:
             return []
-        return self._divided(values, [apart(reading) for reading in together], suspects, lines)
+        return _divided(values, rows(together), suspects, lines)
 
     def score(self, value: Value, lines: bool) -> list[Finding]:
         """The findings in one value."""
         return _scored(value, readings(value.text), self.automata, lines)
 
-    def _divided(
-        self,
-        values: Sequence[Value],
-        columns: list[list[str]],
-        suspects: Sequence[Automaton],
-        lines: bool,
-    ) -> list[Finding]:
-        """The findings in values by some automata; in each of ``columns`` one reading of each."""
-        found: list[Finding] = []
-        guilty = alone = 0
-        waiting = [(0, len(values), suspects)]
-        while waiting and guilty < _ENOUGH:
-            first, end, automata = waiting.pop()
-            if end - first == 1:
-                alone += 1
-                texts = list(dict.fromkeys([column[first] for column in columns]))
-                findings = _scored(values[first], texts, automata, lines)
-                guilty += bool(findings)
-                found += findings
-                continue
-            group = [_encoded(join(column[first:end])) for column in columns]
-            suspects = _suspects(list(dict.fromkeys(group)), automata, lines)
-            if suspects:
-                size = -(-(end - first) // _PARTS)
-                starts = range(first, end, size)
-                waiting += [(at, min(at + size, end), suspects) for at in reversed(starts)]
-        return found
+
+def _divided(
+    values: Sequence[Value], found: Sequence[bytes], automata: Sequence[Automaton], lines: bool
+) -> list[Finding]:
+    """The findings in suspicious values by some automata, by the readings of each."""
+    findings: list[Finding] = []
+    guilty, left = 0, _FEW + len(values) // _DENSE
+    waiting = _parts(0, len(values), automata)
+    while waiting and guilty < _ENOUGH:
+        first, end, automata = waiting.pop()
+        left -= 1
+        if not left:
+            raise TooDense("the values look like attacks together, and are too many to tell apart")
+        group = found[first] if end - first == 1 else SEPARATOR.join(found[first:end])
+        suspects = _suspects((group,), automata, lines)
+        if not suspects:
+            continue
+        if end - first > 1:
+            waiting += _parts(first, end, suspects)
+        elif of_one := _scored(values[first], readings(values[first].text), suspects, lines):
+            guilty += 1
+            findings += of_one
+    return findings
+
+
+def _parts(first: int, end: int, automata: Sequence[Automaton]) -> list[_Group]:
+    """A suspicious group, divided; the first part last."""
+    size = -(-(end - first) // _PARTS)
+    return [(at, min(at + size, end), automata) for at in reversed(range(first, end, size))]
 
 
 def _scored(
