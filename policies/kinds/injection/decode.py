@@ -40,9 +40,6 @@ _CONDITIONAL = re.compile(r"/\*[!+][0-9]*([^*\x1e]*(?:\*(?!/)[^*\x1e]*)*)(?:\*/)
 
 _OVERLONG = re.compile(rb"[\xc0\xc1][\x80-\xbf]|\xe0[\x80-\x9f][\x80-\xbf]")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}={0,2}\Z")
-_UNENDED = re.compile(
-    f"(?<!\n){_MARK}|(?<={_MARK}\n){_MARK}"
-)  # a comment at the end of a text took the line break too
 _MARKS = str.maketrans(
     dict.fromkeys("\u2018\u2019\u201b\u02bc\u02b9\u2032\u00b4", "'")
     | dict.fromkeys("\u201c\u201d\u201f\u2033", '"')
@@ -188,6 +185,8 @@ def from_base64(text: str) -> str | None:
     if not _BASE64.match(text):
         return None
     plain = text.rstrip("=").replace("-", "+").replace("_", "/")
+    if len(plain) % 4 == 1:  # six bits are no octet
+        return None
     try:
         decoded = a2b_base64(plain + "=" * (-len(plain) % 4)).decode()
     except (Error, UnicodeDecodeError):
@@ -198,8 +197,10 @@ def from_base64(text: str) -> str | None:
 
 def _without_comments(text: str) -> list[str]:
     """SQL comments gone, as a space and as nothing; MySQL's conditional ones as their content."""
-    pieces = _COMMENT.split(text)
+    bare = text.replace(_SEPARATOR, _MARK)  # a comment that is not closed ends at a mark
+    pieces = _COMMENT.split(bare)
     found = [" ".join(pieces), "".join(pieces)]
-    if "/*!" in text or "/*+" in text:
-        found.append(_COMMENT.sub(" ", " ".join(_CONDITIONAL.split(text))))
-    return [_UNENDED.sub(f"\n{_MARK}", reading) for reading in dict.fromkeys(found)]
+    if "/*!" in bare or "/*+" in bare:
+        shown = " ".join(_CONDITIONAL.split(bare))
+        found.append(" ".join(_COMMENT.split(shown)) if "/*" in shown else shown)
+    return [reading.replace(_MARK, _SEPARATOR) for reading in dict.fromkeys(found)]

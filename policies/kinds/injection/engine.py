@@ -7,7 +7,7 @@ in a whole group, they do in each of its values. A group with more is divided, d
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from itertools import groupby
 from operator import attrgetter
@@ -22,7 +22,7 @@ _MEMORY = 8 << 20  # bytes, for the states of each automaton, which are made as 
 _PARTS = 8  # into which a suspicious group is divided
 _ENOUGH = 10  # values with findings, after which no more are looked for
 _BREAK = re.compile(b"\r|\n(?!\x1e)(?<!\x1e\n)")  # a line break that separates no values
-_FEW, _DENSE = 1000, 3  # groups that are read after division: so many, and one for so many values
+_FEW, _DENSE = 1000, 4  # groups that are read after division: so many, and one for so many values
 _weight = attrgetter("weight")
 
 
@@ -47,7 +47,8 @@ class Engine(Protocol):
     def inspect(self, values: Sequence[Value], lines: bool) -> list[Finding]:
         """The first findings in the values, none if they are harmless. Linear in their length.
 
-        Raises ``TooDense``. ``lines``: line breaks have a meaning of their own where the values stand.
+        ``lines``: line breaks have a meaning of their own where the values stand. Raises
+        ``TooDense``.
         """
         ...
 
@@ -56,40 +57,52 @@ class TooDense(ValueError):
     """So many values look suspicious together, and none alone, that they were made to be slow."""
 
 
-class Automaton:
-    """All signs of one class: which of them occur in a text is found in a pass for each table.
+class Table:
+    """The signs of one table: which of them occur in a text is found in one pass.
 
-    There is one for each table because the states of one for all would multiply.
+    There is an automaton for each table because the states of one for all would multiply.
     """
 
-    def __init__(self, tables: Sequence[Sequence[Sign]]) -> None:
-        self.kind: Class = tables[0][0].kind
-        self._alone = [(signs, _compiled_set(signs, "")) for signs in tables]
-        self._together = [(signs, _compiled_set(signs, "(?m)")) for signs in tables]
+    def __init__(self, signs: Sequence[Sign]) -> None:
+        self.signs = tuple(signs)
+        self._alone = _compiled_set(signs, "").Match
+        self._together = _compiled_set(signs, "(?m)").Match
+
+    def hits(self, texts: Sequence[bytes]) -> list[Sign]:
+        """The signs in the readings of one value."""
+        return self._numbered(map(self._alone, texts))
+
+    def hits_of_lines(self, texts: Sequence[bytes]) -> list[Sign]:
+        """The signs in any line of these texts."""
+        return self._numbered(map(self._together, texts))
+
+    def _numbered(self, found: Iterable[list[int] | None]) -> list[Sign]:
+        numbers = set().union(*filter(None, found))
+        return [self.signs[number] for number in sorted(numbers)] if numbers else []
+
+
+class Automaton(NamedTuple):
+    """All signs of one class."""
+
+    kind: Class
+    tables: tuple[Table, ...]
 
     def hits(self, texts: Sequence[bytes], lines: bool) -> list[Sign]:
         """The signs in the readings of one value."""
-        found = [
-            sign for signs, automaton in self._alone for sign in _seen(signs, automaton, texts)
-        ]
+        found = [sign for table in self.tables for sign in table.hits(texts)]
         return found if lines else [sign for sign in found if not sign.lines]
 
-    def may_convict(self, texts: Sequence[bytes]) -> bool:
-        """Whether a line of these texts may hold enough, signs of ``lines`` apart."""
+    def narrowed(self, texts: Sequence[bytes]) -> "Automaton | None":
+        """What of it may convict a line of these texts; signs of ``lines`` do not count."""
         weight = 0
-        for signs, automaton in self._together:
-            for sign in _seen(signs, automaton, texts):
-                weight += 0 if sign.lines else sign.weight
-        return weight >= THRESHOLD
-
-
-def _seen(signs: Sequence[Sign], automaton: re2.Set, texts: Sequence[bytes]) -> list[Sign]:
-    numbers: set[int] = set()
-    for text in texts:
-        matched = automaton.Match(text)
-        if matched:
-            numbers.update(matched)
-    return [signs[number] for number in sorted(numbers)] if numbers else []
+        hit: list[Table] = []
+        for table in self.tables:
+            if found := table.hits_of_lines(texts):
+                hit.append(table)
+                weight += sum([sign.weight for sign in found if not sign.lines])
+        if weight < THRESHOLD:
+            return None
+        return self if len(hit) == len(self.tables) else Automaton(self.kind, tuple(hit))
 
 
 # Values from, up to before, and what suspects them.
@@ -101,7 +114,7 @@ class Scoring:
 
     def __init__(self, classes: frozenset[Class]) -> None:
         self.automata = tuple(
-            Automaton(list(tables))
+            Automaton(kind, tuple(map(Table, tables)))
             for kind, tables in groupby(TABLES, lambda table: table[0].kind)
             if kind in classes
         )
@@ -181,7 +194,7 @@ def _suspects(
     """Those that may find something in a value of the group whose readings these are."""
     if lines and any(_BREAK.search(text) for text in texts):
         return automata
-    return [automaton for automaton in automata if automaton.may_convict(texts)]
+    return [left for automaton in automata if (left := automaton.narrowed(texts))]
 
 
 def _compiled_set(signs: Sequence[Sign], flags: str) -> re2.Set:

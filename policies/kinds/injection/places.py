@@ -34,9 +34,12 @@ def query_values(query: bytes) -> list[Value]:
 
 
 def form_values(place: str, text: str) -> list[Value]:
-    """Names and values of ``application/x-www-form-urlencoded``, still percent-encoded."""
+    """Names and values of ``application/x-www-form-urlencoded``, still percent-encoded.
+
+    A pair that is there again is not named again.
+    """
     values = []
-    for pair in text.replace("+", " ").split("&"):
+    for pair in dict.fromkeys(text.replace("+", " ").split("&")):
         if _PLAIN_PAIR.match(pair):
             continue
         name, _, value = pair.partition("=")
