@@ -82,7 +82,7 @@ def _form(text: str) -> list[Value]:
 
 def _json(content: bytes, whole: Value) -> list[Value]:
     try:
-        document = jiter.from_json(content, catch_duplicate_keys=True)
+        document = jiter.from_json(content, catch_duplicate_keys=True, cache_mode="keys")
     except ValueError:
         return [whole]
     texts: dict[str, str] = {}  # and the name that each has where it is met first

@@ -14,7 +14,7 @@ and each distinct one is worked out once.
 
 import re
 import unicodedata
-from binascii import Error, a2b_base64
+from binascii import a2b_base64
 from collections.abc import Callable, Iterable
 from html import unescape
 from itertools import groupby
@@ -34,12 +34,15 @@ _REFERENCE = re.compile(  # without a semicolon: only those of ASCII, of spaces 
     "|[lg]t|LT|GT|amp|AMP|quot|QUOT|nbsp|shy|acute|sup[123]|ord[fm]))"
 )
 _ESCAPE = re.compile(r"(\\{1,4}(?:u[0-9a-fA-F]{4}|u\{0{0,4}[0-9a-fA-F]{1,4}\}|x[0-9a-fA-F]{2}))")
-_BASE64_PART = re.compile(f"({_MARK}\n[A-Za-z0-9+/_-]{{8,}}={{0,2}})(?=\n{_MARK})")
+# The first character is none that stands for a control or for no octet that begins a character.
+_BASE64 = re.compile(f"({_MARK}\n[ACDI-Za-fw-z0-9][A-Za-z0-9+/_-]{{7,}}={{0,2}})(?=\n{_MARK})")
 _COMMENT = re.compile(r"/\*[^*\x1e]*(?:\*(?!/)[^*\x1e]*)*(?:\*/)?")
 _CONDITIONAL = re.compile(r"/\*[!+][0-9]*([^*\x1e]*(?:\*(?!/)[^*\x1e]*)*)(?:\*/)?")
 
 _OVERLONG = re.compile(rb"[\xc0\xc1][\x80-\xbf]|\xe0[\x80-\x9f][\x80-\xbf]")
-_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}={0,2}\Z")
+_UNREADABLE = re.compile(  # what most random octets hold and no text: found without an exception
+    rb"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f\xc0\xc1\xf5-\xff]|(?:^|[\x00-\x7f])[\x80-\xbf]"
+)
 _MARKS = str.maketrans(
     dict.fromkeys("\u2018\u2019\u201b\u02bc\u02b9\u2032\u00b4", "'")
     | dict.fromkeys("\u201c\u201d\u201f\u2033", '"')
@@ -69,11 +72,8 @@ def readings_together(texts: Iterable[str]) -> list[str]:
 
 def rows(together: list[str]) -> list[bytes]:
     """For each of the texts that were read together, its readings as one, in their order."""
-    columns = [_apart(reading) for reading in together]
-    if len(columns) == 1:
-        found = columns[0]
-    else:
-        found = list(map(_SEPARATOR.join, map(dict.fromkeys, zip(*columns, strict=True))))
+    columns = map(_apart, together)
+    found = map(_SEPARATOR.join, zip(*columns, strict=True))
     return _BETWEEN.join(found).encode("utf-8", "replace").split(_BETWEEN.encode())
 
 
@@ -92,7 +92,7 @@ def _decode(text: str) -> str:
         text = _replaced(_ESCAPE, _printable, text)
     if not text.isascii():
         text = _replaced(_FOLDED, _folded, text)
-    return _replaced(_BASE64_PART, _unveiled, text)
+    return _replaced(_BASE64, _unveiled, text)
 
 
 class _Meanings(dict[str, str]):
@@ -175,24 +175,19 @@ _FOLDED = _folding()
 
 
 def _unveiled(piece: str) -> str:
-    """A mark, and the part after it as what it is the base64 of, if it is that."""
-    plain = from_base64(piece[2:])
-    return piece if plain is None else piece[:2] + plain.replace(_MARK, " ")
-
-
-def from_base64(text: str) -> str | None:
-    """What ``text`` is the base64 of, if it is that as a whole and of readable text."""
-    if not _BASE64.match(text):
-        return None
-    plain = text.rstrip("=").replace("-", "+").replace("_", "/")
-    if len(plain) % 4 == 1:  # six bits are no octet
-        return None
+    """A mark, and what is base64 after it as what it stands for, if that is readable text."""
+    digits = piece[2:].rstrip("=").replace("-", "+").replace("_", "/")
+    if len(digits) % 4 == 1:  # six bits are no octet
+        return piece
+    octets = a2b_base64(digits + "=" * (-len(digits) % 4))
+    if _UNREADABLE.search(octets):
+        return piece
     try:
-        decoded = a2b_base64(plain + "=" * (-len(plain) % 4)).decode()
-    except (Error, UnicodeDecodeError):
-        return None
-    readable = decoded.replace("\r", "").replace("\n", "").replace("\t", "").replace("\0", "")
-    return decoded if readable.isprintable() else None
+        text = octets.decode()
+    except UnicodeDecodeError:
+        return piece
+    readable = text.replace("\r", "").replace("\n", "").replace("\t", "").replace("\0", "")
+    return piece[:2] + text if readable.isprintable() else piece
 
 
 def _without_comments(text: str) -> list[str]:

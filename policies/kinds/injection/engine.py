@@ -22,7 +22,10 @@ _MEMORY = 8 << 20  # bytes, for the states of each automaton, which are made as 
 _PARTS = 8  # into which a suspicious group is divided
 _ENOUGH = 10  # values with findings, after which no more are looked for
 _BREAK = re.compile(b"\r|\n(?!\x1e)(?<!\x1e\n)")  # a line break that separates no values
-_FEW, _DENSE = 1000, 4  # groups that are read after division: so many, and one for so many values
+_FEW, _EACH = (
+    1000,
+    50,
+)  # groups that are read after division: so many, and one for so many characters
 _weight = attrgetter("weight")
 
 
@@ -138,7 +141,7 @@ def _divided(
 ) -> list[Finding]:
     """The findings in suspicious values by some automata, by the readings of each."""
     findings: list[Finding] = []
-    guilty, left = 0, _FEW + len(values) // _DENSE
+    guilty, left = 0, _FEW + sum(len(value.text) for value in values) // _EACH
     waiting = _parts(0, len(values), automata)
     while waiting and guilty < _ENOUGH:
         first, end, automata = waiting.pop()
