@@ -7,7 +7,7 @@ a call that was carried without having passed its chain.
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from email.utils import formatdate
 from functools import lru_cache
 from time import monotonic
@@ -25,7 +25,7 @@ from apis.gateway.upstream import UpstreamError, UpstreamRequest, UpstreamRespon
 from apis.live import Live
 from apis.routing import NotMatched, Route, RoutingTable
 from policies.core.chain import Chain
-from policies.core.values import PASS, Answer, Call, Decision, Deny, Field, Pass, Request
+from policies.core.values import PASS, Answer, Call, Decision, Deny, Field, Request
 from policies.gateway_keys import MAX_AGE
 
 logger = logging.getLogger(__name__)
@@ -98,32 +98,34 @@ async def handle(gateway: Gateway, exchange: Exchange) -> None:
         status, code = _refuse(exchange, call, _FAILED)
     finally:
         gateway.observer.record(call, status, code, monotonic() - began)
-        for end in call.ending:
-            _call_at_end(end, call)
+        if call.ending:
+            _end(call)
 
 
-def _call_at_end(end: Callable[[], None], call: Call) -> None:
-    try:
-        end()
-    except Exception:  # the answer has left; the others that wait for the end still learn of it
-        logger.exception("request %s on %r: ending it failed", call.request.id, call.route)
+def _end(call: Call) -> None:
+    for end in call.ending:
+        try:
+            end()
+        except Exception:  # the answer has left; the others that wait for the end still learn of it
+            logger.exception("request %s on %r: ending it failed", call.request.id, call.route)
 
 
 async def _serve(gateway: Gateway, exchange: Exchange, call: Call) -> Outcome:
     request = call.request
-    if request.path.startswith("/-/") or request.path == JWKS_PATH:
+    path = request.path
+    if path.startswith("/-/") or path == JWKS_PATH:
         return _own_endpoint(gateway, exchange, call)
     route = find_route(gateway, request)
     if not isinstance(route, Route):
         return _refuse(exchange, call, route)
     call.route = route.name
-    refusal = standing_refusal(request, route)
     chain = route.chain
+    refusal = standing_refusal(request, route)
     if refusal is not None or chain is None:
         return _refuse(exchange, call, refusal or _NOT_READY)
     decision = chain.begin(call)
-    if not isinstance(decision, Pass):
-        decided = await decision
+    if decision is not PASS:
+        decided = await cast(Awaitable[Decision], decision)
         if decided is not PASS:
             return _settle(exchange, call, decided, chain)
     if has_looped(gateway, request):
@@ -143,19 +145,20 @@ async def _serve(gateway: Gateway, exchange: Exchange, call: Call) -> Outcome:
         return _refuse(exchange, call, refused.deny, chain)
     except UpstreamError as error:
         return _broken(exchange, call, error, chain)
+    status = response.status
     try:
-        fields = chain.edit(call, response.status, headers.answer_fields(response.fields))
+        fields = chain.edit(call, status, headers.answer_fields(response.fields))
         fields += call.response_fields
         fields.append((b"x-request-id", request.id.encode()))
-        if chain.reads_answer and response.status != 101:
+        if chain.reads_answer and status != 101:
             return await _hold(exchange, call, response, fields, chain)
         if response.content is None:
             return await _stream(exchange, call, response, fields)
-        exchange.respond(response.status, fields, response.content, response.length)
+        exchange.respond(status, fields, response.content, response.length)
     except BaseException:
         response.abort()
         raise
-    return response.status, ""
+    return status, ""
 
 
 def find_route(gateway: Gateway, request: Request) -> Route | Deny:
@@ -265,26 +268,27 @@ def upstream_request(gateway: Gateway, call: Call, route: Route) -> UpstreamRequ
     """What the upstream gets: the client's lines less the reserved ones, then the gateway's."""
     request = call.request
     received = request.headers
-    if route.strip_cookies and b"cookie" in received:
+    get = received.get
+    host = get(b"host") or b""
+    if route.strip_cookies and get(b"cookie") is not None:
         received = headers.without_cookies(received, route.strip_cookies)
     lines = headers.forward_lines(received, headers.dropped_names(route.strip_fields))
-    lines += map(b": ".join, call.upstream_fields)
-    lines.append(b"x-request-id: " + request.id.encode())
-    host = received.get(b"host") or b""
-    lines.append(headers.forwarding_lines(_chain_of(gateway, request), request.secure, host))
+    if call.upstream_fields:
+        lines += map(b": ".join, call.upstream_fields)
+    client = request.client
+    if gateway.trusted_proxies:
+        client = headers.client_chain(request.peer, request.headers, gateway.trusted_proxies)
+    lines += (
+        b"x-request-id: " + request.id.encode(),
+        headers.forwarding_lines(client, request.secure, host) + gateway.via_line,
+    )
     return UpstreamRequest(
         request.method,
         route.upstream_path(request.path),
         request.query,
-        b"\r\n".join(lines) + gateway.via_line,
-        received.get(b"upgrade") if request.upgrade else None,
+        b"\r\n".join(lines),
+        get(b"upgrade") if request.upgrade else None,
     )
-
-
-def _chain_of(gateway: Gateway, request: Request) -> str:
-    if not gateway.trusted_proxies:
-        return request.client
-    return headers.client_chain(request.peer, request.headers, gateway.trusted_proxies)
 
 
 def _unmatched(result: NotMatched) -> Deny:

@@ -21,6 +21,8 @@ Networks = Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]
 _REQUEST_DROPPED = HOP_BY_HOP | RESERVED | {b"host", b"expect"}
 _RESPONSE_DROPPED = HOP_BY_HOP | {b"server", b"x-powered-by", b"x-request-id"}
 
+# What Connection says where it names no header lines.
+_PLAIN_CONNECTION = frozenset((b"keep-alive", b"close", b"upgrade"))
 # Connection may not name these away: the gateway checks or frames by them.
 _KEPT = frozenset(
     (b"authorization", b"cookie", b"host", b"content-type", b"content-encoding", b"via")
@@ -36,7 +38,7 @@ def dropped_names(configured: frozenset[bytes]) -> frozenset[bytes]:
 def forward_lines(headers: Headers, dropped: frozenset[bytes]) -> list[bytes]:
     """The client's lines that go upstream, as ``name: value``."""
     nominated = headers.get(b"connection")
-    if nominated is not None and nominated.lower() not in (b"keep-alive", b"close", b"upgrade"):
+    if nominated is not None and (headers.repeats or nominated.lower() not in _PLAIN_CONNECTION):
         dropped = dropped | (_tokens(headers.all(b"connection")) - _KEPT)
     if 0x2E in headers.names:  # a dot: some servers fold it into a dash, so it could pose too
         dotted = {name for name, _ in headers.fields if name.replace(b".", b"-") in dropped}
@@ -46,16 +48,15 @@ def forward_lines(headers: Headers, dropped: frozenset[bytes]) -> list[bytes]:
 
 def answer_fields(fields: list[Field]) -> list[Field]:
     """An upstream's lines that go to the client."""
-    index = dict(fields)
-    if len(index) == len(fields) and index.get(b"connection", b"close") in (
-        b"close",
-        b"keep-alive",
-    ):
-        for name in _RESPONSE_DROPPED & index.keys():
-            del index[name]
-        return list(index.items())
-    named = _tokens([value for name, value in fields if name == b"connection"])
-    return [f for f in fields if f[0] not in _RESPONSE_DROPPED and f[0] not in named]
+    kept = []
+    for field in fields:
+        name, value = field
+        if name not in _RESPONSE_DROPPED:
+            kept.append(field)
+        elif name == b"connection" and value.lower() not in _PLAIN_CONNECTION:
+            named = _tokens([value for name, value in fields if name == b"connection"])
+            return [f for f in fields if f[0] not in _RESPONSE_DROPPED and f[0] not in named]
+    return kept
 
 
 def _tokens(values: list[bytes]) -> frozenset[bytes]:

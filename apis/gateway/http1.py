@@ -2,7 +2,7 @@
 
 Theory of operation.
 1. A connection is one coroutine, ``_serve``: await the next request, hand it to ``handle``,
-   again. Parser callbacks only fill values and queue a request when its head is complete.
+   again. Parser callbacks only fill values, and queue what is made of a head that is complete.
 2. Everything the client can stretch is bounded here: header bytes and count, time of a head,
    silence and rate of a body, idle time, requests pipelined, time to take an answer. Times are
    one deadline per connection, looked at by ``Sweep``, not a timer per request.
@@ -17,22 +17,22 @@ Theory of operation.
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import httptools
 
 from apis.gateway.exchange import BodyRefused, ClientGone
 from apis.gateway.handle import Gateway, date_field, handle
 from apis.gateway.headers import unmapped
-from apis.gateway.http1_exchange import Http1Exchange, head_lines
-from apis.gateway.http1_head import Message, Peer, make_request, malformed, too_large
+from apis.gateway.http1_exchange import Http1Exchange, head
+from apis.gateway.http1_head import Heads, Peer, malformed, too_large
 from apis.gateway.limits import Limits
 from apis.gateway.render import render
-from apis.gateway.request_body import Pace, RequestBody
+from apis.gateway.request_body import NO_BODY, Pace, RequestBody
 from apis.gateway.stream import HIGH_WATER, LOW_WATER
 from apis.gateway.sweep import NEVER, sweep_of
 from apis.gateway.tunnel import ClientEnd
-from policies.core.values import Deny, Field, Headers
+from policies.core.values import Deny, Field
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _LINGER = 2.0  # seconds in which what still arrives is discarded, so that the answer is read
@@ -40,9 +40,14 @@ _HALF_CLOSED = 0.5  # seconds an answer may still take after the client closed i
 _DRAIN_IDLE = 1.0  # seconds an idle connection has to send one more request when we shut down
 _BODY_CHECK = 1.0  # seconds between two looks at a body's progress
 _SLOW = Deny("request_timeout", "The request did not arrive in time.")
-_NOTHING = Message()  # between two messages
-_NOTHING.version = "1.1"
 _PIPELINED = malformed("Too many requests were sent without waiting for answers.")
+
+
+class _Refused(NamedTuple):
+    """A message that never became a request."""
+
+    deny: Deny
+    method: bytes
 
 
 class Http1Protocol(asyncio.Protocol):
@@ -58,9 +63,11 @@ class Http1Protocol(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._sweep = sweep_of(self._loop)
         self._parser = httptools.HttpRequestParser(self)
-        self._queue: deque[Message] = deque()
-        self._message = _NOTHING  # the one being parsed
+        self._queue: deque[Http1Exchange | _Refused] = deque()
+        self._in_head = False  # of the message being parsed, the head is not complete
+        self._target = b""
         self._fields: list[Field] = []
+        self._body = NO_BODY  # of the message being parsed
         self._serving: Http1Exchange | None = None
         self._waiter: asyncio.Future[None] | None = None  # the coroutine awaits a request
         self._room: asyncio.Future[None] | None = None  # a writer awaits the client
@@ -85,6 +92,8 @@ class Http1Protocol(asyncio.Protocol):
             return
         self._server.connections.add(self)
         self.peer = _peer(self.transport)
+        gateway = self.gateway
+        self._heads = Heads(self.peer, self.limits, gateway.trusted_proxies, gateway.request_id)
         self._wait_for(self.limits.header_timeout, self._close)
         self._sweep.watch(self)
         self._task = self._loop.create_task(self._serve())
@@ -95,7 +104,7 @@ class Http1Protocol(asyncio.Protocol):
         self._server.connections.discard(self)
         self._sweep.forget(self)
         self._ended = True
-        self._message.body.fail(ClientGone())
+        self._body.fail(ClientGone())
         if self._room is not None and not self._room.done():
             self._room.set_exception(ClientGone())
         if self._tunnel is not None:
@@ -108,7 +117,7 @@ class Http1Protocol(asyncio.Protocol):
         if self._tunnel is not None or self._discarding or not (self._serving or self._queue):
             return False
         self._ended = True
-        self._message.body.fail(ClientGone())
+        self._body.fail(ClientGone())
         self._wait_for(_HALF_CLOSED, self.transport.abort)
         return not self.peer.secure
 
@@ -131,16 +140,22 @@ class Http1Protocol(asyncio.Protocol):
             self._early = data[upgrade.args[0] :]
             self._divert = self._keep_early
             self._ended = True
+            self._schedule_reading()
         except httptools.HttpParserError:
             self._break(malformed("The request is not well-formed HTTP/1.1."))
         if self._unparsed > self.limits.header_bytes:
             self._break(too_large("The request's header section is too large."))
-        if self._message is not _NOTHING or self._serving is not None or len(self._queue) > 1:
+        if (
+            self._in_head
+            or self._serving is not None
+            or self._body is not NO_BODY
+            or self._paused
+            or len(self._queue) > 1
+        ):
             self._after_parsing()
-        elif self._early is not None or self._paused:
-            self._schedule_reading()
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
 
     def _discard(self, data: bytes) -> None:
         """Nothing that still comes is interpreted."""
@@ -150,44 +165,55 @@ class Http1Protocol(asyncio.Protocol):
         self._early = (self._early or b"") + data
 
     def on_message_begin(self) -> None:
-        self._message = Message()
+        self._in_head = True
+        self._target = b""
         self._fields = []
 
     def on_url(self, part: bytes) -> None:
-        self._message.target += part
+        self._target += part
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._fields.append((name.lower(), value.rstrip(b" \t")))  # llhttp strips in front only
 
     def on_headers_complete(self) -> None:
-        message = self._message
+        self._in_head = False
+        size, self._unparsed = self._unparsed, 0
+        if self._broken is not None:
+            return
         parser = self._parser
-        message.method = parser.get_method()
-        message.version = parser.get_http_version()
-        message.upgrade = parser.should_upgrade()
-        message.keep_alive = parser.should_keep_alive()
-        message.headers = received = Headers(self._fields)
-        message.head_bytes, self._unparsed = self._unparsed, 0
-        self._fields = []  # what comes into it from here on are trailers, which are dropped
-        get = received.get
-        if get(b"content-length") is not None or get(b"transfer-encoding") is not None:
-            message.body = RequestBody(self._schedule_reading)
-        self._queue.append(message)
+        method = parser.get_method()
+        version = parser.get_http_version()
+        request = self._heads.request(
+            method, self._target, version, self._fields, size, parser.should_upgrade()
+        )
+        if isinstance(request, Deny):
+            self._queue.append(_Refused(request, method))
+            self._body = RequestBody(self._schedule_reading)  # never read
+            return
+        body = NO_BODY
+        if request.body_length != 0:
+            body = self._body = RequestBody(self._schedule_reading, request.body_length)
+            self._fields = []  # what comes into it from here on are trailers, which are dropped
+        http11 = version == "1.1"
+        keep_alive = http11 and parser.should_keep_alive()
+        self._queue.append(Http1Exchange(self, request, body, keep_alive, http11))
 
     def on_body(self, chunk: bytes) -> None:
         self._unparsed = 0
-        self._message.body.feed(chunk)
+        self._body.feed(chunk)
 
     def on_message_complete(self) -> None:
         self._unparsed = 0
-        self._message.body.end()
-        self._message = _NOTHING
+        body = self._body
+        if body is not NO_BODY:
+            body.end()
+            self._body = NO_BODY
 
     def _after_parsing(self) -> None:
         while len(self._queue) > self.limits.pipelined:
             self._queue.pop()
             self._break(_PIPELINED)
-        if self._serving is None and not self._head_timed and not self._message.has_head:
+        if self._serving is None and not self._head_timed and self._in_head:
             self._head_timed = True
             self._wait_for(self.limits.header_timeout, self._expire_head)
         self._schedule_reading()
@@ -198,8 +224,7 @@ class Http1Protocol(asyncio.Protocol):
             return
         self._broken = deny
         self._divert = self._discard
-        if self._message.has_head:
-            self._message.body.fail(BodyRefused(deny))
+        self._body.fail(BodyRefused(deny))
 
     # The coroutine
 
@@ -213,9 +238,11 @@ class Http1Protocol(asyncio.Protocol):
                         return
                     self._waiter = self._loop.create_future()
                     await self._waiter
-                exchange = self._begin(self._queue.popleft())
-                if exchange is None:
+                exchange = self._queue.popleft()
+                if isinstance(exchange, _Refused):
+                    self._refuse(exchange.deny, exchange.method)
                     return
+                self._begin(exchange)
                 await handle(self.gateway, exchange)
                 if not self._conclude(exchange):
                     return
@@ -230,26 +257,13 @@ class Http1Protocol(asyncio.Protocol):
         else:
             self.transport.close()
 
-    def _begin(self, message: Message) -> Http1Exchange | None:
-        """The next exchange; None when the message is no request, and was refused."""
-        gateway = self.gateway
-        request = make_request(
-            message, self.peer, self.limits, gateway.trusted_proxies, gateway.request_id()
-        )
+    def _begin(self, exchange: Http1Exchange) -> None:
+        self._serving = exchange
         self._head_timed = False
-        if isinstance(request, Deny):
-            self._refuse(request, message.method)
-            return None
-        body = message.body
-        http11 = message.version == "1.1"
-        if body.ended:
+        if exchange.body is NO_BODY:
             self.deadline = NEVER
         else:
-            self._expect_body(body, http11 and b"expect" in request.headers)
-        body.length = request.body_length
-        exchange = Http1Exchange(self, request, body, http11 and message.keep_alive, http11)
-        self._serving = exchange
-        return exchange
+            self._expect_body(exchange)
 
     def _conclude(self, exchange: Http1Exchange) -> bool:
         """After an answer; True when the connection can carry another request."""
@@ -260,7 +274,7 @@ class Http1Protocol(asyncio.Protocol):
             self._end(everything_read=read and self._broken is None)
             return False
         self._serving = None
-        if self._message is _NOTHING:
+        if not self._in_head:
             self._wait_for(self.limits.idle_timeout, self._close)
         if self._paused:
             self._schedule_reading()
@@ -282,9 +296,7 @@ class Http1Protocol(asyncio.Protocol):
             (b"content-length", b"%d" % len(content)),
             (b"connection", b"close"),
         )
-        self.transport.write(head_lines(status, fields) + b"\r\n\r\n")
-        if method != b"HEAD":
-            self.transport.write(content)
+        self.transport.write(head(status, fields, content=b"" if method == b"HEAD" else content))
         gateway.observer.malformed(self.peer.address, status, deny.code)
         self._end(everything_read=False)
 
@@ -320,15 +332,19 @@ class Http1Protocol(asyncio.Protocol):
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    def _expect_body(self, body: RequestBody, ask_first: bool) -> None:
-        if ask_first and not body.received:
+    def _expect_body(self, exchange: Http1Exchange) -> None:
+        body = exchange.body
+        if body.ended:
+            self.deadline = NEVER
+            return
+        if exchange.http11 and not body.received and b"expect" in exchange.request.headers:
             body.ask_first(lambda: self.transport.write(_CONTINUE))
         self._pace = Pace(self.limits)
         self._wait_for(_BODY_CHECK, self._check_body)
 
     def _check_body(self) -> None:
         """Look at the progress of the body under way, and again in a while."""
-        if self._message is _NOTHING or self._serving is None:
+        if self._serving is None or self._serving.body.ended:
             return
         body = self._serving.body
         if body.awaited and self._pace.too_slow(body.received, _BODY_CHECK):
@@ -356,7 +372,7 @@ class Http1Protocol(asyncio.Protocol):
             self._tunnel.blocked(False)
             return
         self.deadline = NEVER
-        if self._message is not _NOTHING:
+        if self._body is not NO_BODY:
             self._wait_for(_BODY_CHECK, self._check_body)
         room, self._room = self._room, None
         if room is not None and not room.done():
@@ -373,7 +389,7 @@ class Http1Protocol(asyncio.Protocol):
         """Read on unless a request waits behind the one served, or a body is piling up."""
         mark = LOW_WATER if self._paused else HIGH_WATER
         waiting = self._serving is not None and bool(self._queue)
-        piled = self._message.body.buffered > mark
+        piled = self._body.buffered > mark
         self._pause(waiting or piled or self._early is not None)
 
     def _pause(self, pause: bool) -> None:

@@ -24,10 +24,10 @@ class Http1Exchange:
     __slots__ = (
         "_chunked",
         "_connection",
-        "_http11",
         "_silent",
         "body",
         "close",
+        "http11",
         "request",
         "sent",
     )
@@ -41,9 +41,9 @@ class Http1Exchange:
         http11: bool,
     ) -> None:
         self._connection = connection
-        self._http11 = http11
         self._silent = request.method == "HEAD"  # no content follows, whatever is written
         self._chunked = False
+        self.http11 = http11
         self.request = request
         self.body = body
         self.sent = False  # the final head has left
@@ -53,21 +53,22 @@ class Http1Exchange:
         if self.sent:
             self.abort()
             return
-        if length is None and status not in _NO_CONTENT and not self._silent:
-            length = len(content)
-        head = self._head(status, fields, length)
         silent = self._silent or status in _NO_CONTENT
-        self._connection.transport.write(head if silent else head + content)
+        if silent:
+            content = b""
+        elif length is None:
+            length = len(content)
+        self._connection.transport.write(self._head(status, fields, length, content))
 
     def inform(self, status: int, fields: list[Field]) -> None:
-        if self._http11 and not self.sent:
-            self._connection.transport.write(head_lines(status, fields) + b"\r\n\r\n")
+        if self.http11 and not self.sent:
+            self._connection.transport.write(head(status, fields))
 
     def start(self, status: int, fields: list[Field], length: int | None) -> None:
         if self._silent or status in _NO_CONTENT:
             self._silent = True
         elif length is None:
-            self._chunked = self._http11  # HTTP/1.0 reads to the end of the connection
+            self._chunked = self.http11  # HTTP/1.0 reads to the end of the connection
         self._connection.transport.write(self._head(status, fields, length))
 
     async def write(self, chunk: bytes) -> None:
@@ -92,28 +93,31 @@ class Http1Exchange:
         self.sent = True
         self.close = True
         protocol = self.request.headers.get(b"upgrade") or b""
-        end = b"\r\nconnection: upgrade\r\nupgrade: %s\r\n\r\n" % protocol
-        self._connection.transport.write(head_lines(101, fields) + end)
+        lines = [*fields, (b"connection", b"upgrade"), (b"upgrade", protocol)]
+        self._connection.transport.write(head(101, lines))
         return self._connection.become_tunnel()
 
-    def _head(self, status: int, fields: list[Field], length: int | None) -> bytes:
+    def _head(
+        self, status: int, fields: list[Field], length: int | None, content: bytes = b""
+    ) -> bytes:
+        """The answer's head, and content that goes with it."""
         self.sent = True
-        if not self.close:
-            self.close = self._connection.must_close(self.body)
-        end = b"\r\n\r\n"
+        last = self.close = self.close or self._connection.must_close(self.body)
+        framing = b""
         if length is not None and status != 204:
-            end = b"\r\ncontent-length: %d\r\n\r\n" % length
+            framing = b"content-length: %d\r\n" % length
         elif self._chunked:
-            end = b"\r\ntransfer-encoding: chunked\r\n\r\n"
-        if self.close:
-            end = b"\r\nconnection: close" + end
-        return head_lines(status, fields) + end
+            framing = b"transfer-encoding: chunked\r\n"
+        if last:
+            framing += b"connection: close\r\n"
+        return head(status, fields, framing, content)
 
 
-def head_lines(status: int, fields: list[Field]) -> bytes:
-    """The lines of an answer's head, without the line break behind the last."""
+def head(status: int, fields: list[Field], framing: bytes = b"", content: bytes = b"") -> bytes:
+    """An answer's head and what follows it; ``framing`` is lines that are ready."""
     lines = [_status_line(status)]
     lines += map(b": ".join, fields)
+    lines += (framing, content)
     return b"\r\n".join(lines)
 
 

@@ -5,6 +5,7 @@ malformed lengths and malformed chunks. This file refuses the rest: the host rul
 names, other transfer codings, methods and versions that are not ours, and what is too large.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from apis.gateway import headers
@@ -16,37 +17,7 @@ from apis.gateway.canonical import (
     split_target,
 )
 from apis.gateway.limits import Limits
-from apis.gateway.request_body import NO_BODY, RequestBody
-from policies.core.values import NO_HEADERS, Deny, Field, Request
-
-
-class Message:
-    """One request as the parser fills it: a head, then a body. Header names are lower case."""
-
-    __slots__ = (
-        "body",
-        "head_bytes",
-        "headers",
-        "keep_alive",
-        "method",
-        "target",
-        "upgrade",
-        "version",
-    )
-
-    def __init__(self) -> None:
-        self.method = b""
-        self.target = b""
-        self.version = ""
-        self.headers = NO_HEADERS
-        self.head_bytes = 0  # at least the bytes that the head took on the wire
-        self.upgrade = False
-        self.keep_alive = True
-        self.body: RequestBody = NO_BODY
-
-    @property
-    def has_head(self) -> bool:
-        return self.version != ""
+from policies.core.values import Deny, Field, Headers, Request
 
 
 class Peer(NamedTuple):
@@ -77,81 +48,107 @@ def too_large(detail: str) -> Deny:
     return Deny("headers_too_large", detail)
 
 
-def make_request(
-    message: Message, peer: Peer, limits: Limits, trusted: headers.Networks, request_id: str
-) -> Request | Deny:
-    """The checked request, or why there is none."""
-    received = message.headers
-    refusal = _check_head(message, limits)
-    if refusal is not None:
-        return refusal
-    host = received.get(b"host")
-    if host is None or (received.repeats and len(received.all(b"host")) != 1):
-        return malformed("Exactly one Host header is needed.")
-    method = _METHODS.get(message.method)
-    if method is None:
-        if message.method == b"CONNECT":
-            return malformed("CONNECT is not served.")
-        return Deny("method_not_allowed", "This method is not served.", fields=(_ALLOW,))
-    length = 0 if message.body is NO_BODY else _body_length(message)
-    if isinstance(length, Deny):
-        return length
-    target = message.target
-    try:
-        if not target.startswith(b"/"):
-            target = origin_form(target, host)
-        path, query = split_target(target) if b"?" in target else (target, None)
-        request = Request(
-            method,
-            host_name(host),
-            canonical_path(path),
-            query,
-            received,
-            peer.address,
-            peer.address,
-            peer.secure,
-            request_id,
-            length,
-            peer.certificate,
-            message.upgrade,
-        )
-    except TargetRefused as refused:
-        return malformed(str(refused))
-    if trusted and headers.is_trusted(peer.address, trusted):
-        _believe(request, trusted)
-    return request
+class Heads:
+    """Makes requests of the heads that come over one connection."""
+
+    __slots__ = ("_limits", "_new_id", "_peer", "_trusted")
+
+    def __init__(
+        self, peer: Peer, limits: Limits, trusted: headers.Networks, new_id: Callable[[], str]
+    ) -> None:
+        """``trusted`` are the operator's own proxies; ``new_id`` gives each request its id."""
+        self._peer = peer
+        self._limits = limits
+        self._trusted = trusted if trusted and headers.is_trusted(peer.address, trusted) else ()
+        self._new_id = new_id
+
+    def request(
+        self,
+        method: bytes,
+        target: bytes,
+        version: str,
+        fields: list[Field],
+        size: int,
+        upgrade: bool = False,
+    ) -> Request | Deny:
+        """The checked request, or why there is none.
+
+        ``fields`` have names in lower case; ``size`` is at least what the head took on the wire.
+        """
+        received = Headers(fields)
+        get = received.get
+        refusal = self._refusal(target, version, received, size)
+        if refusal is not None:
+            return refusal
+        host = get(b"host")
+        if host is None or (received.repeats and len(received.all(b"host")) != 1):
+            return malformed("Exactly one Host header is needed.")
+        name = _METHODS.get(method)
+        if name is None:
+            if method == b"CONNECT":
+                return malformed("CONNECT is not served.")
+            return Deny("method_not_allowed", "This method is not served.", fields=(_ALLOW,))
+        length: int | None = 0
+        if get(b"content-length") is not None or get(b"transfer-encoding") is not None:
+            declared = _body_length(received, version, upgrade)
+            if isinstance(declared, Deny):
+                return declared
+            length = declared
+        try:
+            if not target.startswith(b"/"):
+                target = origin_form(target, host)
+            path, query = split_target(target) if 0x3F in target else (target, None)
+            peer = self._peer
+            request = Request(
+                name,
+                host_name(host),
+                canonical_path(path),
+                query,
+                received,
+                peer.address,
+                peer.address,
+                peer.secure,
+                self._new_id(),
+                length,
+                peer.certificate,
+                upgrade,
+            )
+        except TargetRefused as refused:
+            return malformed(str(refused))
+        if self._trusted:
+            _believe(request, self._trusted)
+        return request
+
+    def _refusal(self, target: bytes, version: str, received: Headers, size: int) -> Deny | None:
+        """What is wrong with a head, before anybody asks what it wants."""
+        if version != "1.1" and version != "1.0":
+            return malformed("HTTP/1.1 is spoken here.")
+        limits = self._limits
+        if len(received.fields) > limits.header_count:
+            return too_large("The request has too many header lines.")
+        if size > limits.line_bytes:  # else neither a line nor the head is too long
+            lines = [len(target), *(len(n) + len(v) + 4 for n, v in received.fields)]
+            if max(lines) > limits.line_bytes:
+                return too_large("A line of the request's head is too long.")
+            if sum(lines) > limits.header_bytes:
+                return too_large("The request's header section is too large.")
+        if 0x5F in received.names:
+            # Many servers fold _ and - into one, so such a name could pose as a reserved one.
+            return malformed("Header names with an underscore are not accepted.")
+        expectation = received.get(b"expect")
+        if expectation is not None and expectation.lower() != b"100-continue":
+            return malformed("The only expectation accepted is 100-continue.")
+        return None
 
 
-def _check_head(message: Message, limits: Limits) -> Deny | None:
-    if message.version not in ("1.1", "1.0"):
-        return malformed("HTTP/1.1 is spoken here.")
-    fields = message.headers.fields
-    if len(fields) > limits.header_count:
-        return too_large("The request has too many header lines.")
-    if message.head_bytes > limits.line_bytes:  # else neither a line nor the head is too long
-        lines = [len(message.target), *(len(name) + len(value) + 4 for name, value in fields)]
-        if max(lines) > limits.line_bytes:
-            return too_large("A line of the request's head is too long.")
-        if sum(lines) > limits.header_bytes:
-            return too_large("The request's header section is too large.")
-    if 0x5F in message.headers.names:
-        # Many servers fold _ and - into one, so such a name could pose as a reserved one.
-        return malformed("Header names with an underscore are not accepted.")
-    expectation = message.headers.get(b"expect")
-    if expectation is not None and expectation.lower() != b"100-continue":
-        return malformed("The only expectation accepted is 100-continue.")
-    return None
-
-
-def _body_length(message: Message) -> int | None | Deny:
+def _body_length(received: Headers, version: str, upgrade: bool) -> int | None | Deny:
     """The declared length of a message that declares a body; None for chunked."""
-    received = message.headers
     coding = received.all(b"transfer-encoding")
     declared = received.all(b"content-length")
-    if message.upgrade:
+    if upgrade:
         return malformed("An upgrade request cannot have a body.")
     if coding:
-        if message.version != "1.1" or declared:
+        if version != "1.1" or declared:
             return malformed("Transfer-Encoding cannot be used here.")
         if [value.lower() for value in coding] != [b"chunked"]:
             return malformed("The only transfer coding accepted is chunked.")

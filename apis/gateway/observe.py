@@ -7,7 +7,6 @@ console process. Nothing here holds a token, a query, a header value or a body.
 
 import os
 from bisect import bisect_left
-from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
@@ -79,16 +78,18 @@ class Metrics:
     """Counters of one worker since it started."""
 
     def __init__(self) -> None:
-        self.calls: dict[tuple[str, int, str], int] = defaultdict(int)
-        self.durations: dict[str, list[int]] = defaultdict(lambda: [0] * (len(BUCKETS) + 1))
-        self.seconds: dict[str, float] = defaultdict(float)
+        # route, status and code -> how many calls lasted how long, by BUCKETS, and their seconds
+        self._series: dict[tuple[str, int, str], list[float]] = {}
         self.reported: dict[tuple[str, str, str], int] = {}
         self.outages: dict[tuple[str, str], int] = {}
 
     def count(self, route: str, status: int, code: str, seconds: float) -> None:
-        self.calls[(route, status, code)] += 1
-        self.durations[route][bisect_left(BUCKETS, seconds)] += 1
-        self.seconds[route] += seconds
+        key = (route, status, code)
+        series = self._series.get(key)
+        if series is None:
+            series = self._series[key] = [0] * (len(BUCKETS) + 2)
+        series[bisect_left(BUCKETS, seconds)] += 1
+        series[-1] += seconds
 
     def count_report(self, route: str, policy: str, code: str) -> None:
         """A policy in report mode would have refused."""
@@ -102,9 +103,13 @@ class Metrics:
 
     def snapshot(self) -> dict[str, object]:
         """Everything, as plain JSON values."""
+        durations: dict[str, list[float]] = {}
+        for (route, _, _), series in self._series.items():
+            before = durations.get(route, [0] * len(series))
+            durations[route] = [sum(pair) for pair in zip(before, series, strict=True)]
         return {
-            "calls": [[*key, count] for key, count in self.calls.items()],
-            "durations": [[k, v, self.seconds[k]] for k, v in self.durations.items()],
+            "calls": [[*key, sum(series[:-1])] for key, series in self._series.items()],
+            "durations": [[route, v[:-1], v[-1]] for route, v in durations.items()],
             "reported": [[*key, count] for key, count in self.reported.items()],
             "outages": [[*key, count] for key, count in self.outages.items()],
         }
@@ -124,7 +129,7 @@ class Observer:
         if not self.log.enabled:
             return
         request = call.request
-        entry: dict[str, object] = {
+        entry = {
             "time": call.now,
             "id": request.id,
             "client": request.client,

@@ -13,10 +13,10 @@ class RequestBody(Stream):
 
     __slots__ = ("_ask", "length", "received")
 
-    def __init__(self, flow: Callable[[], None]) -> None:
+    def __init__(self, flow: Callable[[], None], length: int | None = None) -> None:
         super().__init__(flow)
         self._ask: Callable[[], None] | None = None
-        self.length: int | None = 0
+        self.length = length
         self.received = 0
 
     def ask_first(self, ask: Callable[[], None]) -> None:
@@ -69,5 +69,5 @@ def _no_flow() -> None:
     """A body that never holds anything never changes the flow."""
 
 
-NO_BODY = RequestBody(_no_flow)
+NO_BODY = RequestBody(_no_flow, 0)
 NO_BODY.end()

@@ -4,7 +4,8 @@
 ``upstream_connection`` is the HTTP/1.1 in between.
 """
 
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 from apis.gateway.exchange import Tunnel
 from apis.gateway.stream import Stream
@@ -48,7 +49,8 @@ class UpstreamTimeout(UpstreamError):
     code = "upstream_timeout"
 
 
-class UpstreamRequest(NamedTuple):
+@dataclass(slots=True)
+class UpstreamRequest:
     """A request as ``handle`` hands it over; framing and Host are added per target.
 
     ``path`` is canonical (ASCII), ``query`` goes byte for byte. ``lines`` are ready header lines,

@@ -29,6 +29,7 @@ UNTIL_CLOSE = -2
 _END_OF_HEAD = b"\r\n\r\n"
 _BODYLESS = frozenset((204, 304))
 _MAX_DIGITS = 18
+_OK = b"HTTP/1.1 200 OK\r\n"
 # The status line (RFC 9112 4). llhttp refuses controls in header values, not in the reason.
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] [0-9]{3}[\t\x20-\x7e\x80-\xff]*\r\n")
 
@@ -57,8 +58,11 @@ class AnswerReader:
     def __init__(self, flow: Callable[[], None]) -> None:
         """``flow`` is called when the reader of the content made room."""
         self._flow = flow
+        self.status = 0
+        self.fields: list[Field] = []
         self.length: int | None = None
         self.content: bytes | None = None
+        self._complete = False  # of a chunked answer: its last chunk was read
         self.rest = b""
         self.ended = True  # no answer is under way
         self.reusable = False  # the connection may carry another exchange
@@ -70,7 +74,6 @@ class AnswerReader:
         self._on_interim = on_interim
         self._interims = 0
         self.status = 0
-        self.content = None
         self.ended = False
         self._await_head()
 
@@ -100,17 +103,18 @@ class AnswerReader:
     def _await_head(self) -> None:
         self._parser = httptools.HttpResponseParser(self)
         self._head = b""  # what has come of it, when that is not all
-        self._complete = False
         self._lines: list[Field] = []
         self.fields = self._lines
         self.feed = self._take_head
 
     def _take_head(self, data: bytes) -> None:
-        end = 0 if self._head else data.find(_END_OF_HEAD) + 4
+        """The first bytes of a head: as nearly always, all of it at once."""
+        end = data.find(_END_OF_HEAD) + 4
         if end < 4:
+            self.feed = self._take_part
             self._take_part(data)
             return
-        self._parse(data[:end])  # as nearly always: all of it at once
+        self._parse(data[:end])
         self._on_head(data, end)
 
     def _take_part(self, data: bytes) -> None:
@@ -133,16 +137,30 @@ class AnswerReader:
 
     def _on_head(self, data: bytes, end: int) -> None:
         """A head is there: the first ``end`` bytes of ``data``."""
-        if end > MAX_HEAD:
+        fields = self.fields
+        if end > MAX_HEAD or len(fields) > MAX_FIELDS:
             raise UpstreamInvalid("the answer's head is too large")
-        check_head(data, self.fields)
+        if not data.startswith(_OK) and _STATUS_LINE.match(data) is None:
+            raise UpstreamInvalid("the answer's status line is not one of HTTP/1.1")
         status = self._parser.get_status_code()
-        if status >= 200:
-            self._on_final(status, data, end)
-        elif status == 101:
-            self._on_switch(data[end:])
+        if status < 200:
+            self._on_interim_head(status, data[end:])
+            return
+        size, self.length = framing(self._method, status, data, fields)
+        self.status = status
+        came = len(data) - end
+        if came >= size >= 0:  # as with most answers: all of it at once
+            self.content = data[end : end + size]
+            self.ended = True
+            self.reusable = came == size and self._keep_alive
         else:
-            self._on_informational(status, data[end:])
+            self._on_content(size, data[end:])
+
+    def _on_interim_head(self, status: int, rest: bytes) -> None:
+        if status == 101:
+            self._on_switch(rest)
+        else:
+            self._on_informational(status, rest)
 
     def _on_informational(self, status: int, rest: bytes) -> None:
         """An interim answer (RFC 9110 15.2); a 100 is for us, and the body is sent anyway."""
@@ -164,28 +182,21 @@ class AnswerReader:
         self.rest = rest
         self._end(reusable=False)
 
-    def _on_final(self, status: int, data: bytes, end: int) -> None:
-        size, self.length = framing(self._method, status, data, self.fields)
-        self.status = status
-        came = len(data) - end
-        if came >= size >= 0:  # as with most answers: all of it at once
-            self.content = data[end : end + size]
-            self.ended = True
-            self.reusable = came == size and self._keep_alive
-            return
-        rest = data[end:]
+    def _on_content(self, size: int, came: bytes) -> None:
+        """More content than has come with the final head is on its way, or its end is."""
+        self.content = None
         self.stream = Stream(self._flow)
         self._size = self._left = size
-        self._overhead = 0
         if size == CHUNKED:
-            self._excess = False
+            self._complete = self._excess = False
+            self._overhead = 0
             self.feed = self._take_chunked
         elif size == UNTIL_CLOSE:
             self.feed = self.stream.feed
         else:
             self.feed = self._take_sized
-        if rest:
-            self.feed(rest)
+        if came:
+            self.feed(came)
 
     # Content
 
@@ -241,14 +252,6 @@ class AnswerReader:
         self._complete = True
 
 
-def check_head(head: bytes, fields: list[Field]) -> None:
-    """Refuse what llhttp lets pass. Raises ``UpstreamInvalid``."""
-    if _STATUS_LINE.match(head) is None:
-        raise UpstreamInvalid("the answer's status line is not one of HTTP/1.1")
-    if len(fields) > MAX_FIELDS:
-        raise UpstreamInvalid("the answer has too many header lines")
-
-
 def framing(method: str, status: int, head: bytes, fields: list[Field]) -> tuple[int, int | None]:
     """How many bytes of content follow a final head, and the Content-Length it declares.
 
@@ -265,13 +268,16 @@ def framing(method: str, status: int, head: bytes, fields: list[Field]) -> tuple
         if not length.isdigit() or len(length) > _MAX_DIGITS:
             raise UpstreamInvalid("the answer's Content-Length is not a number")
         size = declared = int(length)
-    coding = index.get(b"transfer-encoding")
-    if coding is not None:
-        if length is not None or head.startswith(b"HTTP/1.0"):
-            raise UpstreamInvalid("the answer cannot have Transfer-Encoding")
-        if coding.lower() != b"chunked" or [f[0] for f in fields].count(b"transfer-encoding") != 1:
-            raise UpstreamInvalid("the answer's transfer coding is not chunked")
+    if b"transfer-encoding" in index:
+        _check_coding(head, fields)
         size = CHUNKED
     if method == "HEAD" or status in _BODYLESS:
         size = 0
     return size, declared
+
+
+def _check_coding(head: bytes, fields: list[Field]) -> None:
+    if head.startswith(b"HTTP/1.0") or any(name == b"content-length" for name, _ in fields):
+        raise UpstreamInvalid("the answer cannot have Transfer-Encoding")
+    if [value.lower() for name, value in fields if name == b"transfer-encoding"] != [b"chunked"]:
+        raise UpstreamInvalid("the answer's transfer coding is not chunked")

@@ -56,6 +56,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._home = home
         self._spec = spec
         self._loop = loop
+        self._sweep = sweep_of(loop)
         self._reader = AnswerReader(self._flow)
         self._receive: Callable[[bytes], None] = self._refuse
         self._reused = False  # it has carried an exchange before
@@ -77,10 +78,10 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
-        sweep_of(self._loop).watch(self)
+        self._sweep.watch(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        sweep_of(self._loop).forget(self)
+        self._sweep.forget(self)
         self._leave(self._loss())
 
     def eof_received(self) -> None:
@@ -167,14 +168,15 @@ class UpstreamConnection(asyncio.Protocol):
         self._reader.expect(request.method, request.upgrade, on_interim)
         self._receive = self._take
         self._until = until
-        self._silence = self._spec.read_timeout
-        self._sent = body is None
-        waiter: asyncio.Future[UpstreamResponse] = self._loop.create_future()
-        self._waiter = waiter
+        self._silence = silence = self._spec.read_timeout
+        self._waiter = waiter = self._loop.create_future()
         self.transport.write(data)
         if body is None and self._blocked is None:
-            self.deadline = min(now + self._silence, until)  # what _rearm would find
+            self._sent = True
+            ends = now + silence
+            self.deadline = ends if ends < until else until  # what _rearm would find
             return waiter
+        self._sent = body is None
         if body is not None:
             self._upload = self._loop.create_task(self._send_body(body))
             self._upload.add_done_callback(self._uploaded)
@@ -265,33 +267,31 @@ class UpstreamConnection(asyncio.Protocol):
         elif waiter.cancelled():
             self._fail(UpstreamInvalid("nobody waits for the answer"))
         else:
-            self._deliver(waiter)
+            self._waiter = None
+            self._until = NEVER
+            waiter.set_result(self._answered(reader))
 
-    def _deliver(self, waiter: "asyncio.Future[UpstreamResponse]") -> None:
+    def _answered(self, reader: AnswerReader) -> UpstreamResponse:
         """The final head is there, perhaps with its whole content."""
-        reader = self._reader
-        status = reader.status
-        response = UpstreamResponse(status, reader.fields, reader.length)
-        self._waiter = None
-        self._until = NEVER
         if not self._sent:
             self._stop_upload()
-        if status == 101:
+        if reader.ended and reader.status != 101:
+            response = UpstreamResponse(reader.status, reader.fields, reader.length, reader.whole())
+            self._finish()
+            return response
+        response = UpstreamResponse(reader.status, reader.fields, reader.length)
+        self._response = response
+        if reader.status == 101:
             response.carried_by(self, None)
-            self._response = response
             self._receive = self._relay
             self._read(False)
-        elif reader.ended:
-            response.content = reader.whole()
-            self._finish()
-        else:
-            self._stream = reader.stream
-            response.carried_by(self, reader.stream)
-            self._response = response
-            if reader.endless:
-                self._silence = self._spec.idle_timeout
-            self._go_on()
-        waiter.set_result(response)
+            return response
+        self._stream = reader.stream
+        response.carried_by(self, reader.stream)
+        if reader.endless:
+            self._silence = self._spec.idle_timeout
+        self._go_on()
+        return response
 
     def _go_on(self) -> None:
         """The answer is under way, or complete."""
@@ -304,13 +304,13 @@ class UpstreamConnection(asyncio.Protocol):
     def _finish(self) -> None:
         """The answer is complete: keep the connection if nothing speaks against it."""
         self._stream = self._response = None
-        unsent = not self._sent or self.transport.get_write_buffer_size() > 0
+        unsent = not self._sent or self.transport.get_write_buffer_size()
         if unsent or not self._reader.reusable:
             self._fail(UpstreamUnreachable("the connection is not used again"))
             return
         self._reused = True
         self._receive = self._refuse
-        self.deadline = self._loop.time() + KEPT_FOR
+        self.deadline = self._sweep.now + KEPT_FOR
         if self._paused:
             self._read(True)
         self._home.released(self)

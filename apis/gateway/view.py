@@ -15,10 +15,10 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHt
 
 from apis.gateway.exchange import ClientGone, ClientTunnel
 from apis.gateway.handle import Gateway, handle
-from apis.gateway.http1_head import Message, Peer, make_request, malformed
+from apis.gateway.http1_head import Heads, Peer, malformed
 from apis.gateway.render import render
 from apis.gateway.request_body import RequestBody
-from policies.core.values import Deny, Field, Headers, Request
+from policies.core.values import Deny, Field, Request
 
 _CHUNK = 64 * 1024
 # Visible characters, space, tab and obs-text.
@@ -39,51 +39,38 @@ def catch_all(gateway: Callable[[], Gateway]) -> View:
 
 
 async def _serve(gateway: Gateway, incoming: ASGIRequest) -> HttpResponseBase:
-    body = _SpooledBody(incoming)
-    message = _message(incoming, body)
     peer = Peer(incoming.scope["client"][0], incoming.scope["scheme"] == "https", None)
-    request_id = gateway.request_id()
-    request = _refused_values(message) or make_request(
-        message, peer, gateway.limits, gateway.trusted_proxies, request_id
-    )
+    request = _request(gateway, incoming, peer)
     if isinstance(request, Deny):
-        status, fields, content = render(request, request_id)
+        status, fields, content = render(request, gateway.request_id())
         gateway.observer.malformed(peer.address, status, request.code)
         return _with_fields(HttpResponse(content, status=status), fields)
-    body.length = request.body_length
-    exchange = _ViewExchange(request, body)
+    exchange = _ViewExchange(request, _SpooledBody(incoming, request.body_length))
     exchange.begin(asyncio.create_task(handle(gateway, exchange)))
     return await exchange.answer
 
 
-def _message(incoming: ASGIRequest, body: RequestBody) -> Message:
-    """The head as the door would have parsed it, from the raw target."""
+def _request(gateway: Gateway, incoming: ASGIRequest, peer: Peer) -> Request | Deny:
+    """The request as the door would have made it, from the raw target."""
     scope = incoming.scope
-    message = Message()
-    message.method = scope["method"].encode("ascii")
-    message.target = scope["raw_path"]
+    target = scope["raw_path"]
     if scope["query_string"]:
-        message.target += b"?" + scope["query_string"]
-    message.version = scope["http_version"]
-    message.headers = Headers([(name.lower(), value) for name, value in scope["headers"]])
-    message.head_bytes = sum(len(n) + len(v) for n, v in scope["headers"]) + len(message.target)
-    if b"content-length" in message.headers or b"transfer-encoding" in message.headers:
-        message.body = body
-    return message
-
-
-def _refused_values(message: Message) -> Deny | None:
-    """What the door's parser refuses, and another server's may let pass (RFC 9110 5.5)."""
-    values = b"".join([value for _, value in message.headers.fields])
-    controls = values.translate(None, _VALUE_BYTES)
-    return malformed("A header value holds control characters.") if controls else None
+        target += b"?" + scope["query_string"]
+    fields = [(name.lower(), value) for name, value in scope["headers"]]
+    # What the door's parser refuses, and another server's may let pass (RFC 9110 5.5).
+    if b"".join([value for _, value in fields]).translate(None, _VALUE_BYTES):
+        return malformed("A header value holds control characters.")
+    size = sum(len(name) + len(value) for name, value in fields) + len(target)
+    heads = Heads(peer, gateway.limits, gateway.trusted_proxies, gateway.request_id)
+    method = scope["method"].encode("ascii")
+    return heads.request(method, target, scope["http_version"], fields, size)
 
 
 class _SpooledBody(RequestBody):
     """A body that Django has read already."""
 
-    def __init__(self, incoming: ASGIRequest) -> None:
-        super().__init__(lambda: None)
+    def __init__(self, incoming: ASGIRequest, length: int | None) -> None:
+        super().__init__(lambda: None, length)
         self._incoming = incoming
 
     def complete(self) -> bytes | None:

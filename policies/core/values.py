@@ -30,8 +30,10 @@ class Headers:
 
     def __init__(self, fields: list[Field]) -> None:
         self.fields = fields
-        self._index = dict(reversed(fields))
+        self._index = dict(fields)
         self.repeats = len(self._index) != len(fields)
+        if self.repeats:
+            self._index = dict(reversed(fields))
         self.names = b" ".join(self._index)
         self.get = self._index.get
 

@@ -28,6 +28,18 @@ def test_P1_what_connection_names_is_not_forwarded() -> None:
     assert sent == {b"x-end": b"2"}
 
 
+def test_P1_every_connection_line_counts() -> None:
+    sent = forwarded(
+        (b"connection", b"keep-alive"),
+        (b"connection", b"X-Hop"),
+        (b"x-hop", b"1"),
+        (b"x-end", b"2"),
+    )
+    assert sent == {b"x-end": b"2"}
+    answer = [(b"connection", b"close"), (b"connection", b"X-Hop"), (b"x-hop", b"1")]
+    assert headers.answer_fields(answer) == []
+
+
 @pytest.mark.parametrize("name", [b"Content-Type", b"COOKIE", b"Via"])
 def test_P1_connection_cannot_remove_what_the_gateway_checks(name: bytes) -> None:
     sent = forwarded((b"connection", b"close, " + name), (name.lower(), b"kept"))
