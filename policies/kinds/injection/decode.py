@@ -30,7 +30,7 @@ SEPARATOR = _SEPARATOR.encode()  # stands between the readings of a text, and of
 _UTF16 = re.compile("(%u[0-9a-fA-F]{4})")
 _PERCENT = re.compile("(%(?:[0-7][0-9a-fA-F]|[89a-fA-F][0-9a-fA-F](?:%[89a-fA-F][0-9a-fA-F])*))")
 _REFERENCE = re.compile(  # without a semicolon: only those of ASCII, of spaces and of quotes
-    "(&(?:#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[A-Za-z][A-Za-z0-9]+;"
+    "(&(?:#0*[0-9]{1,7};?|#[xX][0-9a-fA-F]+;?|[A-Za-z][A-Za-z0-9]+;"
     "|[lg]t|LT|GT|amp|AMP|quot|QUOT|nbsp|shy|acute|sup[123]|ord[fm]))"
 )
 _ESCAPE = re.compile(r"(\\{1,4}(?:u[0-9a-fA-F]{4}|u\{0{0,4}[0-9a-fA-F]{1,4}\}|x[0-9a-fA-F]{2}))")
@@ -82,6 +82,7 @@ def _apart(reading: str) -> list[str]:
 
 
 def _decode(text: str) -> str:
+    """One round."""
     if "%" in text:
         if "%u" in text:
             text = _replaced(_UTF16, _character, text)
@@ -140,6 +141,8 @@ def _referenced(piece: str) -> str:
     """A character reference of HTML; tabs and line breaks also as no browser writes them."""
     if piece.lower() in ("&tab;", "&newline;"):
         return "\t"
+    if piece.startswith("&#0"):  # thousands of digits are no number to Python
+        piece = "&#" + piece[2:].lstrip("0")
     return unescape(piece).replace(_MARK, " ")
 
 

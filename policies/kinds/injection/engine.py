@@ -1,9 +1,10 @@
 """The engine: scores signs in the readings of each value.
 
 An ``Engine`` is anything that can say what is wrong with a list of values. ``Scoring`` is ours.
-RE2 finds all signs of a class in one pass, in time linear in the text whatever the text is.
-Values are read in groups, as the lines of one text: where the signs of a class weigh too little
-in a whole group, they do in each of its values. A group with more is divided, down to values.
+RE2 finds all signs of a table in one pass, in time linear in the text whatever the text is.
+Values are decoded and read together, as the lines of one text: where the signs of a class weigh
+too little in a whole group, they do in each of its values. A group with more is divided, down to
+values, as often as its length allows.
 """
 
 import re
@@ -139,13 +140,18 @@ class Scoring:
 def _divided(
     values: Sequence[Value], found: Sequence[bytes], automata: Sequence[Automaton], lines: bool
 ) -> list[Finding]:
-    """The findings in suspicious values by some automata, by the readings of each."""
+    """The findings by some automata in values that are suspicious together.
+
+    In ``found`` the readings of each, as one text.
+    """
     findings: list[Finding] = []
     guilty, left = 0, _FEW + sum(len(value.text) for value in values) // _EACH
     waiting = _parts(0, len(values), automata)
     while waiting and guilty < _ENOUGH:
         first, end, automata = waiting.pop()
         left -= 1
+        if not left and findings:
+            break
         if not left:
             raise TooDense("the values look like attacks together, and are too many to tell apart")
         group = found[first] if end - first == 1 else SEPARATOR.join(found[first:end])

@@ -25,6 +25,7 @@ def wrapped(text: str, times: int) -> str:
         "%u003ca%u0027 or 1=1%u003e",
         "&lt;a&#39; or 1=1&gt;",
         "&#x3c;a&#x27; or 1=1&#x3e;",
+        "&lta&#" + "0" * 5000 + "39 or 1=1&gt",
         r"\u003ca\x27 or 1=1\u{3e}",
         "\uff1ca\uff07 or 1=1\uff1e",
         "<a\u2019 or 1=1>",
@@ -68,6 +69,10 @@ def test_what_is_no_base64_of_readable_text_stays(text: str) -> None:
 
 def test_escapes_of_controls_and_surrogates_stay_as_they_are() -> None:
     assert readings(r"\x00\u0000\ud800%ud800") == [r"\x00\u0000\ud800%ud800"]
+
+
+def test_a_number_of_thousands_of_digits_is_none_of_a_character() -> None:
+    assert readings("&#" + "1" * 5000)[-1].endswith("1111")
 
 
 @given(st.binary(max_size=60))
