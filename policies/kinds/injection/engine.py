@@ -23,10 +23,8 @@ _MEMORY = 8 << 20  # bytes, for the states of each automaton, which are made as 
 _PARTS = 8  # into which a suspicious group is divided
 _ENOUGH = 10  # values with findings, after which no more are looked for
 _BREAK = re.compile(b"\r|\n(?!\x1e)(?<!\x1e\n)")  # a line break that separates no values
-_FEW, _EACH = (
-    1000,
-    50,
-)  # groups that are read after division: so many, and one for so many characters
+_FEW = 1000  # groups that may be read after division,
+_EACH = 50  # and one more for so many characters
 _weight = attrgetter("weight")
 
 

@@ -13,11 +13,12 @@ _TEXT = r"(?:'[^'\n]*'?|\"[^\"\n]*\"?|`[^`\n]*`?)"
 _LITERAL = rf"(?:array\[[^\]\n]*\]|{_NUMBER}|{_TEXT}|null|true|false|@@?[a-z_.]+)"
 _NAME = r"[a-z_][\w.$]*"
 _CALL = rf"(?:{_NAME}\s*\([^\n)]*\)*)"
-_CMP = (
-    r"(?:<=>|==|!=|<>|<=|>=|=|<|>|!<|!>|<@|@>|->>?|#>>?|\?[|&]?|\s(?:not\s+)?"
+_COMPARES = (
+    r"(?:<=>|==|!=|<>|<=|>=|=|<|>|!<|!>|<@|@>|->>?|#>>?|\s(?:not\s+)?"
     r"(?:r?like|ilike|regexp|glob|between|sounds\s+like|similar\s+to|in)\b|"
     r"\s*\bis\s+(?:not\s+)?null\b|\s*(?:is|not)null\b)"
 )
+_CMP = rf"(?:{_COMPARES}|\?[|&]?)"
 _LOGIC = r"(?:\b(?:x?or|and)\b|\|\||&&)"
 _OPEN_OR = r"(?:\b(?:x?or|and|div|mod|like|rlike|regexp|glob|collate|sounds|is|not|in)\b|\|\||&&)"
 # The first quote of the value: up to there it stands inside the statement's own quotes.
@@ -129,7 +130,8 @@ SIGNS = (
         "sqli",
         5,
         "a quote that is closed, then a comparison",
-        rf"{_BREAK}{_LOGIC}{_S}(?:not\b{_S})?(?:{_CALL}|{_NAME}|{_LITERAL})[\s)]*{_CMP}",
+        rf"{_BREAK}{_LOGIC}{_S}(?:not\b{_S})?(?:{_CALL}|{_NAME}|{_LITERAL})[\s)]*"
+        rf"(?:{_COMPARES}|\?[|&]?\s*['\"])",
     ),
     Sign(
         "sqli",

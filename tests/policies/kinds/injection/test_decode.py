@@ -4,7 +4,7 @@ from base64 import b64encode
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from policies.kinds.injection.decode import ROUNDS, readings
@@ -81,6 +81,14 @@ def test_any_octets_can_be_percent_encoded(octets: bytes) -> None:
 
 
 @given(st.text(min_size=6, max_size=30).filter(lambda text: "\x1e" not in text))
+@example("\0abcdef")
+@example("\tabcdef")
+@example("\nabcdef")
+@example("\rabcdef")
+@example(" abcdef")
+@example("~abcdef")
+@example("\u00a1abcdef")
+@example("\U000e0100abcdef")
 def test_base64_of_any_readable_text_is_undone(text: str) -> None:
     hidden = b64encode(text.encode()).decode()
     plain = text.translate(dict.fromkeys(map(ord, "\r\n\t\0"))).isprintable()

@@ -131,3 +131,28 @@ def test_only_the_classes_that_are_asked_for_are_looked_for() -> None:
 
 def test_one_engine_serves_all_routes_with_the_same_classes() -> None:
     assert scoring(frozenset(["sqli", "xss"])) is scoring(frozenset(["xss", "sqli"]))
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "or price != '", "q=&& 7=(", "' drop table", "; delete from users", "') -- ", "` >5",
+        "user'collate binary--", "from `users` where", "having count(id) > 3", "in (1, 2)",
+        "name like '", "'];", "'''or 2", "x except select", "5 not regexp 6",
+    ],
+)  # fmt: skip
+def test_a_part_of_an_attack_is_found_by_its_shape(engine: Scoring, part: str) -> None:
+    assert {found.kind for found in engine.inspect(values(part), lines=True)} >= {"sqli"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ">=", "<>", "IS NULL", "regexp", "'quoted'", '"quoted"', "order by", "execute system",
+        "is this your parents' or yours?", "!@#$%^&*()", "-------", "summer of '69",
+        "'90s and '00s", "'Select all' does nothing", "(in 2 days)", "and so on",
+        "drop me a line; delete the rest",
+    ],
+)  # fmt: skip
+def test_what_honest_clients_send_is_no_part_of_an_attack(engine: Scoring, text: str) -> None:
+    assert engine.inspect(values(text), lines=True) == []
