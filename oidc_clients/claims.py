@@ -6,8 +6,9 @@ Texts are compared as they are: no case, prefix or Unicode folding anywhere.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from oidc_clients.compact import Compact
 from oidc_clients.provider import ProviderSpec, media_type
@@ -35,7 +36,8 @@ NOT_FOR_ACCESS = frozenset({"nonce", "at_hash", "c_hash", "events"})
 _MAX_TIME = 2**53
 
 
-class Accepted(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Accepted:
     """An identity and when it holds: ``begins <= now < ends``, leeway included."""
 
     identity: Identity

@@ -90,9 +90,8 @@ class ProviderTokens:
         if len(token) > MAX_TOKEN_BYTES:
             return rules.TOO_LARGE
         digest = sha256(token).digest()
-        enabled = self._enabled
         for name in providers:
-            provider = enabled.get(name)
+            provider = self._enabled.get(name)
             if provider is not None and now < provider.slot.due:
                 verdict = provider.recall(digest, now)
                 if verdict is not None:
@@ -227,8 +226,8 @@ class _Provider:
         if held is None or held.keys is not self.keys:
             return None
         accepted = self.accepted.get(digest)
-        if accepted is not None and accepted[1] <= now < accepted[2]:
-            return accepted[0]
+        if accepted is not None and accepted.begins <= now < accepted.ends:
+            return accepted.identity
         refused = self.refused.get(digest)
         if refused is not None and now < refused[1]:
             return refused[0]

@@ -10,7 +10,7 @@ which is bound to a key or a certificate is taken only from who holds it
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, cast
 from urllib.parse import unquote_to_bytes
 
 from pydantic import AfterValidator, Field
@@ -26,11 +26,12 @@ from policies.core.sender import (
     SenderConstraint,
 )
 from policies.core.services import Services
-from policies.core.values import Call, Deny, Headers, Identity
+from policies.core.values import PASS, Call, Deny, Headers, Identity, Pass
 
 Recall = Callable[[bytes, float], Proven | None]
 Verify = Callable[[bytes, float], Awaitable[Proven]]
 
+_BOUND = "bound"
 _PARAMETERS = re.compile(rb"[&;]")
 
 
@@ -81,11 +82,12 @@ class BearerPolicy(IdentityPolicy):
         self._recall, self._verify = recall, verify
         self._header = config.header.lower().encode()
         self._scheme = config.scheme.lower().encode()
-        self._start = f"{config.scheme} ".encode() if config.scheme else b""
+        self._usual = config.scheme.encode() or None  # as nearly everybody writes it
         self._cookie = config.cookie.encode() if config.cookie is not None else None
         self.cookies = frozenset((config.cookie,)) if config.cookie is not None else frozenset()
         self._scopes = frozenset(config.scopes)
         self._any_scope = frozenset(config.any_scope)
+        self._asked = repr(config)
         self._sender = SenderConstraint(config, services, self._header)
         self._always = self._sender.demands or self._scheme == DPOP_SCHEME
         self.consumes = frozenset((self._header, DPOP_HEADER))
@@ -103,19 +105,19 @@ class BearerPolicy(IdentityPolicy):
         )
 
     def objection(self, identity: Identity) -> Deny | None:
-        """What else this route asks of the token, and it does not have."""
+        """What else this route asks of the token, and it does not have: by the config alone."""
         return None
 
     def credential(self, call: Call) -> bytes | Deny | None:
-        headers = call.request.headers
+        request = call.request
+        headers = request.headers
         value = headers.get(self._header)
         token: bytes | None = None
         if value is not None:
             if headers.repeats and stands_twice(headers, self._header):
                 return _AMBIGUOUS
-            if self._start and value.startswith(self._start):  # as nearly everybody writes it
-                token = value[len(self._start) :]
-            else:
+            scheme, _, token = value.partition(b" ")
+            if scheme != self._usual:
                 found_there = self._in_header(value, headers)
                 if isinstance(found_there, Deny):
                     return found_there
@@ -125,8 +127,8 @@ class BearerPolicy(IdentityPolicy):
             if len(found) + (token is not None) > 1:
                 return _AMBIGUOUS
             token = found[0] if found else token
-        query = call.request.query
-        if token is not None and query is not None and _holds_access_token(query):
+        query = request.query
+        if query is not None and token is not None and _holds_access_token(query):
             return _AMBIGUOUS
         return token
 
@@ -148,19 +150,30 @@ class BearerPolicy(IdentityPolicy):
         """What this route says of what the token proves."""
         if isinstance(verdict, Deny):
             return refused(verdict)
-        if (
-            self._always
-            or "cnf" in verdict.claims
-            or call.request.headers.get(DPOP_HEADER) is not None
-        ):
+        standing = verdict.prepared(self._asked, self._standing)
+        if standing is _BOUND or call.request.headers.get(DPOP_HEADER) is not None:
             return self._bound(call, token, verdict)
-        return self._admit(call, token, verdict)
+        if standing is not PASS:
+            return cast(Deny, standing)
+        call.token = token
+        return verdict
 
     async def _bound(self, call: Call, token: bytes, identity: Identity) -> Proven:
-        refusal = await self._sender.refusal(call, token, identity)
-        return refusal or self._admit(call, token, identity)
+        refusal = await self._sender.refusal(call, token, identity) or self._refusal(identity)
+        if refusal is not None:
+            return refusal
+        call.token = token
+        return identity
 
-    def _admit(self, call: Call, token: bytes, identity: Identity) -> Proven:
+    def _standing(self, identity: Identity) -> Deny | Pass | str:
+        """What this route says of a token whoever brings it: it depends on the caller too
+        (``_BOUND``), it is refused, or it is good."""
+        if self._always or "cnf" in identity.claims:
+            return _BOUND
+        return self._refusal(identity) or PASS
+
+    def _refusal(self, identity: Identity) -> Deny | None:
+        """Why the route takes no token of this identity."""
         refusal = self.objection(identity)
         if refusal is not None:
             return refusal
@@ -168,8 +181,7 @@ class BearerPolicy(IdentityPolicy):
             self._any_scope and self._any_scope.isdisjoint(identity.scopes)
         ):
             return self._insufficient
-        call.token = token
-        return identity
+        return None
 
     def _in_header(self, value: bytes, headers: Headers) -> bytes | Deny | None:
         """The token of a header, its scheme in any case; None for another scheme.

@@ -15,7 +15,7 @@ or objects. The rules:
 6. A body or an answer is held only for the policies that ask for it, and never beyond a bound.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, cast
 
@@ -77,9 +77,7 @@ class Verdict(NamedTuple):
     reason: str
 
 
-class _Step(NamedTuple):
-    check: Check
-    attached: Attached
+_Step = tuple[Check, Attached]
 
 
 class _ReportingWatch:
@@ -109,7 +107,6 @@ class Chain:
     __slots__ = (
         "_answer_holders",
         "_body_holders",
-        "_checks",
         "_editors",
         "_sealers",
         "_steps",
@@ -131,7 +128,6 @@ class Chain:
 
         steps = (i for i in ordered if _overrides(i.policy, "check") or _only_shapes(i))
         self._steps = tuple(_step(item, on_report) for item in steps)
-        self._checks = tuple(step.check for step in self._steps)
         self._editors = _enforced(those("edit"))
         self._watchers = those("watch")
         self._body_holders = those("holds_body")
@@ -161,10 +157,11 @@ class Chain:
     def begin(self, call: Call) -> Pass | Coroutine[None, None, Decision]:
         """PASS when every policy says so at once, as they nearly always do; else what remains of
         the run, to be awaited."""
-        for at, check in enumerate(self._checks):
+        steps = iter(self._steps)
+        for check, attached in steps:
             decision = check(call)
             if decision is not PASS:
-                return self._go_on(at, decision, call)
+                return self._go_on(decision, attached, steps, call)
         return PASS
 
     async def run(self, call: Call) -> Decision:
@@ -173,18 +170,23 @@ class Chain:
         return PASS if isinstance(decision, Pass) else await decision
 
     async def _go_on(
-        self, at: int, decision: Decision | Awaitable[Decision], call: Call
+        self,
+        decision: Decision | Awaitable[Decision],
+        attached: Attached,
+        rest: Iterator[_Step],
+        call: Call,
     ) -> Decision:
-        """The run from the step ``at``, which has given ``decision``."""
-        while True:
+        """The run from the step of ``attached``, which has given ``decision``."""
+        if hasattr(decision, "__await__"):
+            decision = await decision
+        ended = self._settle(decision, attached, call)
+        if ended is not None:
+            return ended
+        for check, following in rest:
+            decision = check(call)
             if decision is not PASS:
-                ended = self._settle(await awaited(decision), self._steps[at].attached, call)
-                if ended is not None:
-                    return ended
-            at += 1
-            if at == len(self._steps):
-                return PASS
-            decision = self._steps[at].check(call)
+                return await self._go_on(decision, following, rest, call)
+        return PASS
 
     async def explain(self, call: Call) -> list[Verdict]:
         """Run and record every policy's verdict, up to and including the first refusal."""
@@ -356,7 +358,7 @@ def _step(item: Attached, on_report: OnReport) -> _Step:
         check = _not_applied(item, on_report)
     else:
         check = policy.check
-    return _Step(check, item)
+    return check, item
 
 
 def _without_identity(identify: Identify) -> Check:

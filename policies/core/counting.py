@@ -23,22 +23,44 @@ _LENGTH = re.compile(r"(\d{1,4}):")
 KeyOf = Callable[[Call], str]
 
 
-def counted_by(by: str) -> KeyOf:
-    """The function that makes the keys of ``by``.
+def counted_by(by: str, prefix: str = "") -> KeyOf:
+    """The function that makes the keys of ``by``, which begin with ``prefix``.
 
-    Keys of different things never collide, and are printable ASCII, at most 256 characters. Raises
-    ``ValueError`` for what cannot be counted by.
+    Keys of different things never collide, and are printable ASCII, at most 256 characters behind
+    the prefix. Raises ``ValueError`` for what cannot be counted by.
     """
-    simple = _SIMPLE.get(by)
-    if simple is not None:
-        return simple
     what, _, name = by.partition(":")
+    if by == "identity":
+        return _once_for_each_identity(by, prefix, _identity)
+    if by == "client":
+        return _once_for_each_identity(by, prefix, _client)
     if what == "claim" and _CLAIM_NAME.fullmatch(name):
-        return lambda call: _claim(call, name)
+        return _once_for_each_identity(by, prefix, lambda identity: _claim(identity, name))
+    if by == "ip":
+        return lambda call: prefix + _address(call)
+    if by == "route":
+        return lambda call: prefix + _bounded(f"route:{call.route}")
     if what == "header" and _FIELD_NAME.fullmatch(name):
         field = name.lower().encode()
-        return lambda call: _header(call, field)
+        return lambda call: prefix + _header(call, field)
     raise ValueError("say identity, ip, client, route, claim:NAME or header:NAME")
+
+
+def _once_for_each_identity(by: str, prefix: str, key_of: Callable[[Identity], str]) -> KeyOf:
+    """The function that makes the keys of what an identity says; of nobody's, by address."""
+    name = repr((prefix, by))  # says which is which, whatever they hold
+
+    def make(identity: Identity) -> str:
+        return prefix + key_of(identity)
+
+    def prepared(call: Call) -> str:
+        identity = call.identity
+        if identity is None or identity.kind == "public":
+            return prefix + _address(call)
+        key: str = identity.prepared(name, make)
+        return key
+
+    return prepared
 
 
 def readable(key: str) -> str:
@@ -82,48 +104,27 @@ def _address(call: Call) -> str:
     return f"ip:{address_group(call.request.client)}"
 
 
-def _identity(call: Call) -> str:
-    identity = call.identity
-    if identity is None or identity.kind == "public":
-        return _address(call)
-    return str(identity.prepared("counted by identity", _counted))
-
-
-def _counted(identity: Identity) -> str:
-    return _bounded(f"identity:{identity.key}")
-
-
-def _client(call: Call) -> str:
-    identity = call.identity
-    if identity is None or not identity.client:
-        return _identity(call)
-    return _bounded(f"client:{len(identity.issuer)}:{identity.issuer}{identity.client}")
-
-
-def _claim(call: Call, name: str) -> str:
-    identity = call.identity
-    value = identity.claims.get(name) if identity is not None else None
-    if identity is None or value is None:
-        return _identity(call)
-    text = json.dumps(value, sort_keys=True)  # "1" and 1 are two values
-    return _bounded(f"claim:{len(identity.issuer)}:{identity.issuer}{text}")
-
-
 def _header(call: Call, name: bytes) -> str:
     value = call.request.headers.get(name)
     return _address(call) if value is None else _bounded(f"header:{value.decode('latin-1')}")
 
 
-def _route(call: Call) -> str:
-    return _bounded(f"route:{call.route}")
+def _identity(identity: Identity) -> str:
+    return _bounded(f"identity:{identity.key}")
 
 
-_SIMPLE: dict[str, KeyOf] = {
-    "identity": _identity,
-    "ip": _address,
-    "client": _client,
-    "route": _route,
-}
+def _client(identity: Identity) -> str:
+    if not identity.client:
+        return _identity(identity)
+    return _bounded(f"client:{len(identity.issuer)}:{identity.issuer}{identity.client}")
+
+
+def _claim(identity: Identity, name: str) -> str:
+    value = identity.claims.get(name)
+    if value is None:
+        return _identity(identity)
+    text = json.dumps(value, sort_keys=True)  # "1" and 1 are two values
+    return _bounded(f"claim:{len(identity.issuer)}:{identity.issuer}{text}")
 
 
 def _bounded(key: str) -> str:

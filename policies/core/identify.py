@@ -26,6 +26,7 @@ class Identify(Policy):
     def __init__(self, alternatives: Sequence[IdentityPolicy], invites: bool = True) -> None:
         """``invites``: an alternative may show the way to a credential instead of refusing."""
         self._alternatives = tuple(alternatives)
+        self._sole = alternatives[0] if len(alternatives) == 1 else None
         self._inviting = tuple(p for p in alternatives if invites and _can_invite(p))
         missing = [policy.missing() for policy in alternatives]
         anonymous = [answer for answer in missing if isinstance(answer, Identity)]
@@ -33,26 +34,38 @@ class Identify(Policy):
         self._nothing_presented = anonymous[0] if anonymous else all_missing(refusals)
 
     def check(self, call: Call) -> Decision | Awaitable[Decision]:
-        chosen: IdentityPolicy | None = None
-        credential = b""
-        for policy in self._alternatives:
-            found = policy.credential(call)
-            if found is None:
-                continue
-            if not isinstance(found, bytes):
-                return _refused(found)
-            if chosen is not None:
-                return _AMBIGUOUS
-            chosen, credential = policy, found
-        proven: Proven | Awaitable[Proven] = self._nothing_presented
+        chosen: IdentityPolicy | None = self._sole
         if chosen is not None:
-            proven = chosen.identify(call, credential)
+            found = chosen.credential(call)
+        else:
+            chosen, found = self._choose(call)
+        proven: Proven | Awaitable[Proven]
+        if isinstance(found, bytes):
+            proven = chosen.identify(call, found)
+        elif found is None:
+            chosen, proven = None, self._nothing_presented
+        else:
+            return _refused(found)
         if isinstance(proven, Identity):
             call.identity = proven
             return PASS
         if hasattr(proven, "__await__"):
             return self._later(proven, call, chosen)
         return self._turned_away(proven, call, chosen)
+
+    def _choose(self, call: Call) -> tuple[IdentityPolicy, bytes | Deny | None]:
+        """The alternative that is presented and its credential, or why there is none to use."""
+        chosen, credential = self._alternatives[0], None
+        for policy in self._alternatives:
+            found = policy.credential(call)
+            if found is None:
+                continue
+            if not isinstance(found, bytes):
+                return policy, found
+            if credential is not None:
+                return policy, _AMBIGUOUS
+            chosen, credential = policy, found
+        return chosen, credential
 
     async def _later(
         self, proof: Awaitable[Proven], call: Call, chosen: IdentityPolicy | None

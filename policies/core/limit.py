@@ -90,10 +90,15 @@ class Limit(Policy, ABC):
         self._on_outage = services.on_outage
         self._title = services.name or self.kind
         place = f"{len(services.scope)}:{services.scope} {services.name}"
-        self.prefix = f"{self.kind}{variant} {place} "
-        self._key_of = counted_by(by)
+        self._by = by
+        self._count_under(f"{self.kind}{variant} {place} ")
         self._member = _structured_string(services.name or self.unnamed)
         self._line = self._member.replace(b"%", b"%%") + b";r=%d;t=%d"
+
+    def _count_under(self, prefix: str) -> None:
+        """State what the keys of this limit begin with."""
+        self.prefix = prefix
+        self._key_of = counted_by(self._by, prefix)
 
     def _allows(self, most: int, terms: bytes, detail: str) -> None:
         """State how much is allowed: at once, on the wire, and in words."""
@@ -114,23 +119,22 @@ class Limit(Policy, ABC):
         """What ``key``, which begins with ``prefix``, has left. Raises ``StateUnavailable``."""
 
     def check(self, call: Call) -> Decision | Awaitable[Decision]:
-        key = self.prefix + self._key_of(call)
+        key = self._key_of(call)
         try:
             taking = self._take(key, call)
         except StateUnavailable:
             return self._without_state(key, call)
-        if isinstance(taking, Allowance):
-            return self._taken(taking, call)
-        return self._when_taken(taking, key, call)
+        if not isinstance(taking, Allowance):
+            return self._when_taken(taking, key, call)
+        if self._failing:
+            self._back()
+        return self._judge(taking, call)
 
     async def _when_taken(self, taking: Awaitable[Allowance], key: str, call: Call) -> Decision:
         try:
             allowance = await taking
         except StateUnavailable:
             return await self._without_state(key, call)
-        return self._taken(allowance, call)
-
-    def _taken(self, allowance: Allowance, call: Call) -> Decision:
         if self._failing:
             self._back()
         return self._judge(allowance, call)

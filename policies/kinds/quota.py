@@ -72,7 +72,7 @@ class Quota(Limit):
         if self._period.begins <= now < self._period.ends:
             return
         period = self._period = period_of(self._span, now)
-        self.prefix = f"{self._base}{period.name} "
+        self._count_under(f"{self._base}{period.name} ")
         self._allows(
             self._limit,
             b";q=%d;w=%d" % (self._limit, period.ends - period.begins),

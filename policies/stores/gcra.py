@@ -44,8 +44,7 @@ def measures(rate: Rate) -> tuple[int, int]:
 
 def assess(rate: Rate, backlog: int, cost: int) -> Allowance:
     """What a bucket with this backlog answers to ``cost``. A cost above the burst never fits."""
-    interval, full = measures(rate)
-    return _answer(interval, full, backlog, backlog + cost * interval)
+    return take(rate, backlog, 0, cost)[0]
 
 
 def take(rate: Rate, tat: int, now: int, cost: int) -> tuple[Allowance, int | None]:
@@ -57,12 +56,8 @@ def take(rate: Rate, tat: int, now: int, cost: int) -> tuple[Allowance, int | No
     elif backlog > full:
         backlog = full
     after = backlog + cost * interval
-    tat_after = now + after if cost and after <= full else None
-    return _answer(interval, full, backlog, after), tat_after
-
-
-def _answer(interval: int, full: int, backlog: int, after: int) -> Allowance:
     if after > full:
         wait = (after - full) / SECOND
-        return Allowance(False, (full - backlog) // interval, wait, backlog / SECOND)
-    return Allowance(True, (full - after) // interval, 0.0, after / SECOND)
+        return Allowance(False, (full - backlog) // interval, wait, backlog / SECOND), None
+    allowance = Allowance(True, (full - after) // interval, 0.0, after / SECOND)
+    return allowance, now + after if cost else None

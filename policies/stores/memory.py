@@ -1,6 +1,7 @@
 """State in this process: a dict, bounded, for one worker and for what counts locally.
 
-Theory of operation. Entries lie in one dict. A key of the dict is filed exactly once, under
+Theory of operation. Entries lie in one dict: a bucket is its TAT (``policies.stores.gcra``), all
+else a value and when it ends. A key of the dict is filed exactly once, under
 the second in which its entry ends; a heap holds those seconds. Writing to a key that is there
 does not file it again, so it costs nothing beyond the dict, and deleting only marks its entry
 as ended. When a key is added, at most ``_SWEEP`` filed keys whose second has passed are looked
@@ -44,6 +45,7 @@ from policies.stores.windows import SECOND
 
 _SWEEP = 16
 _Value = int | str | bytes
+_Entry = int | tuple[int, _Value]  # a TAT in ticks, or the end in microseconds and the value
 
 
 class MemoryBackend:
@@ -54,7 +56,7 @@ class MemoryBackend:
     def __init__(self, clock: Callable[[], float] = time.time, max_entries: int = 200_000) -> None:
         self._clock = clock
         self._max_entries = max_entries
-        self._entries: dict[str, tuple[int, _Value]] = {}  # key -> end in microseconds, value
+        self._entries: dict[str, _Entry] = {}
         self._filed: dict[int, list[str]] = {}  # second -> keys filed under it
         self._seconds: list[int] = []  # heap of the seconds in _filed
         self._lock = threading.Lock()
@@ -68,7 +70,7 @@ class MemoryBackend:
             now = int(self._clock() * SECOND)
             return [self._apply(operation, now) for operation in batch]
 
-    def consume(self, key: str, rate: Rate, cost: int) -> Allowance:
+    def consume(self, key: str, rate: Rate, cost: int = 1) -> Allowance:
         """``execute([Consume(...)])`` without the list: this one is paid on every request."""
         with self._lock:
             return self._consume(key, rate, cost, int(self._clock() * SECOND))
@@ -77,7 +79,7 @@ class MemoryBackend:
         """See ``policies.stores.operations.Backend``; never unavailable."""
         with self._lock:
             now = int(self._clock() * SECOND)
-            living = [key for key, (end, _) in self._entries.items() if end > now]
+            living = [key for key, entry in self._entries.items() if _end_of(entry) > now]
         return (key for key in living if key.startswith(prefix))
 
     def _apply(self, operation: Operation, now: int) -> Result:
@@ -122,16 +124,19 @@ class MemoryBackend:
 
     def _consume(self, key: str, rate: Rate, cost: int, now: int) -> Allowance:
         entry = self._entries.get(key)
-        tat = entry[1] if entry is not None and type(entry[1]) is int else 0
+        tat = entry if isinstance(entry, int) else 0
         allowance, tat_after = gcra.take(rate, tat, gcra.ticks(now), cost)
         if tat_after is not None:
-            self._set(key, (gcra.microseconds(tat_after), tat_after), now)
+            if entry is None:
+                self._set(key, tat_after, now)
+            else:  # as on nearly every call
+                self._entries[key] = tat_after
         return allowance
 
     def _count(self, key: str, window: Window, cost: int, now: int) -> Allowance:
         held, per = self._get(key, now), int(window.per * SECOND)
         used = held if isinstance(held, int) else 0
-        end = self._entries[key][0] if isinstance(held, int) else now + per
+        end = _end_of(self._entries[key]) if isinstance(held, int) else now + per
         allowance = windows.assess_count(window, used, end - now, cost)
         if allowance.allowed and cost:
             self._set(key, (end, used + cost), now)
@@ -158,7 +163,7 @@ class MemoryBackend:
         held = self._get(key, now)
         if held is not None:
             total = as_number(held) + amount
-            self._entries[key] = (self._entries[key][0], total)
+            self._entries[key] = (_end_of(self._entries[key]), total)
             return total
         if ttl is not None:
             self._put(key, amount, ttl, now)
@@ -167,7 +172,9 @@ class MemoryBackend:
 
     def _get(self, key: str, now: int) -> _Value | None:
         entry = self._entries.get(key)
-        return entry[1] if entry is not None and entry[0] > now else None
+        if entry is None or _end_of(entry) <= now:
+            return None
+        return entry if isinstance(entry, int) else entry[1]
 
     def _put(self, key: str, value: _Value, ttl: float, now: int) -> bool:
         self._set(key, (now + int(ttl * SECOND), value), now)
@@ -180,10 +187,10 @@ class MemoryBackend:
         self._entries[key] = (0, 0)
         return True
 
-    def _set(self, key: str, entry: tuple[int, _Value], now: int) -> None:
+    def _set(self, key: str, entry: _Entry, now: int) -> None:
         if key not in self._entries:
             self._make_room(now)
-            self._file(key, entry[0])
+            self._file(key, _end_of(entry))
         self._entries[key] = entry
 
     def _make_room(self, now: int) -> None:
@@ -192,7 +199,7 @@ class MemoryBackend:
             if not self._seconds or (self._seconds[0] * SECOND > now and not full):
                 return
             second, key = self._next_filed()
-            end = self._entries[key][0]
+            end = _end_of(self._entries[key])
             if end >= second * SECOND:
                 self._file(key, end)
             else:
@@ -230,8 +237,14 @@ class MemoryState(OperationState):
     def tell(self, operation: Operation) -> None:
         self._backend.execute((operation,))
 
-    def consume(self, key: str, rate: Rate, cost: int = 1) -> Allowance:
-        return self._backend.consume(key, rate, cost)
+    @property
+    def consume(self) -> Callable[..., Allowance]:
+        return self._backend.consume
+
+
+def _end_of(entry: _Entry) -> int:
+    """When an entry ends, in microseconds since 1970: a bucket when it has drained."""
+    return gcra.microseconds(entry) if isinstance(entry, int) else entry[0]
 
 
 def _as_bytes(value: _Value | None) -> bytes | None:

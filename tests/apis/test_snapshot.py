@@ -236,7 +236,7 @@ def test_a_policy_attached_to_an_api_is_one_instance_for_all_its_routes() -> Non
     first, second = (matched(table, "GET", f"/orders/{name}").chain for name in "ab")
     assert first is not None
     assert second is not None
-    assert first._steps[-1].attached.policy is second._steps[-1].attached.policy
+    assert first._steps[-1][1].policy is second._steps[-1][1].policy
 
 
 def test_a_global_policy_is_one_instance_for_all_apis() -> None:

@@ -69,6 +69,15 @@ def test_two_subjects_are_never_one_key(one: str, two: str) -> None:
     assert len(keys) == len({one, two})
 
 
+@given(texts)
+def test_keys_begin_with_their_own_prefix_for_one_identity_too(text: str) -> None:
+    call = call_of(text, f"c{text}", text, b"", "")
+    ways = [(by, prefix) for by in WAYS for prefix in ("", "a ", "b ", "b", "a by ")]
+    ways += [("claim:a by identity", "x "), ("identity", "x by claim:a ")]
+    for by, prefix in ways * 2:
+        assert counted_by(by, prefix)(call) == prefix + counted_by(by)(call)
+
+
 @pytest.mark.parametrize("by", ["", "user", "identity:x", "claim:", "header:", "header:a b", "IP"])
 def test_what_cannot_be_counted_by_is_refused(by: str) -> None:
     with pytest.raises(ValueError, match="say identity"):

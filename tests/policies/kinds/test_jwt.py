@@ -175,6 +175,27 @@ def test_J11_a_longest_lifetime(
         assert found.code == "claim_refused"
 
 
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        ({"scopes": ("write",)}, "insufficient_scope"),
+        ({"any_scope": ("a", "b")}, "insufficient_scope"),
+        ({"claims": {"team": "blue"}}, "claim_refused"),
+        ({"audiences": ("urn:other",)}, "token_audience"),
+        ({"max_lifetime": 299}, "claim_refused"),
+        ({"sender_constraint": "required"}, "token_type"),
+    ],
+)
+def test_J13_each_route_judges_a_remembered_token_for_itself(
+    route: Make, bearing: MakeCall, options: dict[str, Any], code: str
+) -> None:
+    one = identity()
+    takes, refuses = route(one), route(one, **options)
+    for _ in range(2):
+        assert takes.run(bearing(b"Bearer " + TOKEN)) is one
+        assert refuses.refusal(bearing(b"Bearer " + TOKEN)).code == code
+
+
 def test_a_provider_that_is_not_registered_breaks_the_route(route: Make) -> None:
     with pytest.raises(ValueError, match="provider 'nobody' is not registered"):
         route(providers=("acme", "nobody"))
