@@ -20,12 +20,11 @@ from apis.gateway.handle import (
     standing_refusal,
     upstream_request,
 )
-from apis.gateway.http1_head import Message, Peer, make_request
-from apis.gateway.request_body import RequestBody
+from apis.gateway.http1_head import Heads, Peer, malformed
 from apis.routing import Carrier, Route
 from policies.core.chain import Chain, Verdict
 from policies.core.identify import Identify
-from policies.core.values import Answer, Call, Deny, Field, Headers, Pass
+from policies.core.values import Answer, Call, Deny, Field, Pass, Request
 
 _CLIENT = "127.0.0.1"
 _HIDDEN = "[redacted]"
@@ -66,13 +65,9 @@ class Asked:
 
 async def explain(gateway: Gateway, asked: Asked) -> list[str]:
     """The account of one request, as lines for a terminal."""
-    message = _parsed(asked)
-    if message is None:
-        return _refused(Deny("request_malformed", "The request is not well-formed HTTP/1.1."))
     peer = Peer(_CLIENT, asked.secure, None)
-    request = make_request(
-        message, peer, gateway.limits, gateway.trusted_proxies, gateway.request_id()
-    )
+    heads = Heads(peer, gateway.limits, gateway.trusted_proxies, gateway.request_id)
+    request = _Reader().read(asked.encode(), heads)
     if isinstance(request, Deny):
         return _refused(request)
     lines = [f"request   {request.method} {request.path} on host {request.host}"]
@@ -104,38 +99,29 @@ async def explain(gateway: Gateway, asked: Asked) -> list[str]:
 
 
 class _Reader:
-    """Fills a ``Message`` as the door's parser callbacks do."""
+    """Reads a message as the door does."""
 
     def __init__(self) -> None:
-        self.message = Message()
+        self._target = b""
         self._fields: list[Field] = []
 
     def on_url(self, part: bytes) -> None:
-        self.message.target += part
+        self._target += part
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._fields.append((name.lower(), value))
+        self._fields.append((name.lower(), value.rstrip(b" \t")))
 
-    def read(self, raw: bytes) -> Message | None:
+    def read(self, raw: bytes, heads: Heads) -> Request | Deny:
         parser = httptools.HttpRequestParser(self)
-        message = self.message
+        upgrade = False
         try:
             parser.feed_data(raw)
         except httptools.HttpParserUpgrade:
-            message.upgrade = True
+            upgrade = True
         except httptools.HttpParserError:
-            return None
-        message.method = parser.get_method()
-        message.version = parser.get_http_version()
-        message.headers = received = Headers(self._fields)
-        message.head_bytes = len(raw)
-        if b"content-length" in received or b"transfer-encoding" in received:
-            message.body = RequestBody(lambda: None)
-        return message
-
-
-def _parsed(asked: Asked) -> Message | None:
-    return _Reader().read(asked.encode())
+            return malformed("The request is not well-formed HTTP/1.1.")
+        method, version = parser.get_method(), parser.get_http_version()
+        return heads.request(method, self._target, version, self._fields, len(raw), upgrade)
 
 
 def _watched(chain: Chain, call: Call, body: bytes) -> Deny | None:

@@ -1,17 +1,22 @@
-"""The asynchronous face of a blocking store: many waiters, one batch at a time, one thread.
+"""The asynchronous face of a blocking store: many waiters, one batch at a time.
 
 Theory of operation. What is asked in one tick of an event loop is collected in that loop's
-``_Lane`` and handed to the store's thread as one batch; what is asked while a batch is on its
-way waits for its return and goes as the next one. The loop itself never blocks: not for a file
-lock, not for a socket. Rules:
+``_Lane``. At the tick's end the lane has it done on the spot, if the store is one that can do
+so without waiting for anybody (``PromptBackend``). If it would have to wait, the lane hands the
+batch to the store's thread, and what is asked while it is on its way waits for its return. So
+the loop waits for no file lock and no socket. Rules:
 
-1. Cost. Asking is appending to a list; a batch costs one hand-over to the thread and one
-   ``call_soon_threadsafe`` back, however many wait for it.
-2. Bounds. At most ``_MAX_WAITING`` wait in a lane, further ones are refused at once. Nobody
-   waits longer than ``_PATIENCE``: one timer a lane sweeps while anyone waits.
-3. Failure. Whatever the store raises becomes ``StateUnavailable`` for every waiter of that
+1. Order. A lane has one batch under way; what is asked later is done later.
+2. Cost. Asking is appending to two lists. A batch costs one callback of the loop, and one that
+   goes by the thread two hand-overs more, however many wait for it.
+3. On the spot only while all goes well: a lane's first batch, which may have to make the file,
+   goes by the thread, and so does the one after a batch that failed or took ``_LONG``, as on
+   a disk that stalls. At most ``_MAX_ON_THE_SPOT`` operations are done between two ticks.
+4. Bounds. At most ``_MAX_WAITING`` wait in a lane, further ones are refused at once. Nobody
+   waits longer than ``_PATIENCE``: one timer a lane sweeps while a batch is at the thread.
+5. Failure. Whatever the store raises becomes ``StateUnavailable`` for every waiter of that
    batch. It is logged when the store begins to fail and when it is back.
-4. A lane belongs to one loop, the thread to one process: both are made when first needed, so
+6. A lane belongs to one loop, the thread to one process: both are made when first needed, so
    that forks, and servers that make a loop for each request, find their own.
 """
 
@@ -20,97 +25,165 @@ import contextlib
 import logging
 import os
 import threading
+from collections.abc import Callable
+from functools import partial
 from queue import SimpleQueue
-from typing import NamedTuple
+from time import monotonic
+from typing import TypeVar
 
 from policies.core.errors import StateUnavailable
 from policies.stores.face import OperationState
-from policies.stores.operations import Backend, Operation, Result
+from policies.stores.operations import Backend, Operation, PromptBackend, Result
 
 logger = logging.getLogger(__name__)
 
 _MAX_WAITING = 10_000
 _MAX_BATCH = 512  # bounds how long one batch may keep the store from others
+_MAX_ON_THE_SPOT = 64  # bounds how long it may keep the loop: some 0.3 ms
+_LONG = 0.05  # seconds for a batch, longer than a scheduler's whim
+_TIDY_EVERY = 1000  # operations that were done on the spot
 _PATIENCE = 1.0  # seconds
 _SWEEP = 0.25  # seconds
 
-_Waiter = tuple[Operation, asyncio.Future[Result]]
-_Outcome = list[Result] | StateUnavailable
+_Done = TypeVar("_Done")
+_Futures = list[asyncio.Future[Result]]
+_Work = SimpleQueue[Callable[[], object]]
+
+
+class _Store:
+    """A backend whose failures are answers, and are logged once."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self.prompt = backend if isinstance(backend, PromptBackend) else None
+        self._failing = False
+
+    def ask(self, method: Callable[..., _Done], *arguments: object) -> _Done | StateUnavailable:
+        """What a method of the backend returns, or why it failed."""
+        try:
+            done = method(*arguments)
+        except StateUnavailable as error:
+            if not self._failing:
+                logger.warning("shared state is not available: %s", error)
+            self._failing = True
+            return error
+        except Exception:
+            logger.exception("a defect in the state store")
+            return StateUnavailable("shared state failed unexpectedly")
+        if self._failing and done is not None:
+            logger.warning("shared state is available again")
+            self._failing = False
+        return done
 
 
 class _Lane:
-    """Those who wait in one event loop. Touched by that loop alone."""
+    """Those who wait in one event loop. Touched by that loop alone, but for ``_carry``."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, work: "SimpleQueue[_Batch]") -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, store: _Store, work: _Work) -> None:
         self.loop = loop
+        self._store = store
         self._work = work
-        self._waiting: list[_Waiter] = []
+        self._operations: list[Operation] = []  # what waits, and who waits for it
+        self._futures: _Futures = []
         self._waiting_since = 0.0  # when the first of them came
-        self._carried: list[_Waiter] = []  # the batch that the thread is busy with
+        self._carried: _Futures = []  # those of the batch that is at the thread
         self._carried_since = 0.0
         self._sweeping = False
+        self._well = False  # the last batch went well
+        self._untidied = 0  # operations
 
     def ask(self, operation: Operation) -> asyncio.Future[Result]:
-        waiting = self._waiting
-        if not waiting:
-            self._first_waits()
-        elif len(waiting) >= _MAX_WAITING:
+        operations = self._operations
+        if not operations:
+            self._waiting_since = self.loop.time()
+            if not self._carried:
+                self.loop.call_soon(self._proceed)
+        elif len(operations) >= _MAX_WAITING:
             raise StateUnavailable("too many are waiting for shared state")
         future: asyncio.Future[Result] = self.loop.create_future()
-        waiting.append((operation, future))
+        operations.append(operation)
+        self._futures.append(future)
         return future
 
-    def _first_waits(self) -> None:
-        self._waiting_since = self.loop.time()
-        if not self._carried:
-            self.loop.call_soon(self._hand_over)
+    def _proceed(self) -> None:
+        """Have done what waits, or the first part of it. There is nothing under way."""
+        prompt = self._store.prompt if self._well else None
+        operations, futures = self._next(_MAX_BATCH if prompt is None else _MAX_ON_THE_SPOT)
+        if prompt is not None:
+            began = monotonic()
+            outcome = self._store.ask(prompt.attempt, operations)
+            if outcome is not None:
+                self._settle(futures, outcome, monotonic() - began)
+                self._tidy(prompt, len(operations))
+                if self._operations:
+                    self.loop.call_soon(self._proceed)
+                return
+        self._carried, self._carried_since = futures, self._waiting_since
+        self._work.put(partial(self._carry, operations, monotonic()))
         if not self._sweeping:
             self._sweeping = True
             self.loop.call_later(_SWEEP, self._sweep)
 
-    def _hand_over(self) -> None:
-        self._carried, self._waiting = self._waiting[:_MAX_BATCH], self._waiting[_MAX_BATCH:]
-        self._carried_since = self._waiting_since
-        if self._carried:
-            self._work.put(_Batch(self, [operation for operation, _ in self._carried]))
+    def _next(self, bound: int) -> tuple[list[Operation], _Futures]:
+        """Take what waits, at most ``bound`` of it."""
+        operations, futures = self._operations, self._futures
+        self._operations, self._futures = operations[bound:], futures[bound:]
+        return operations[:bound], futures[:bound]
 
-    def returned(self, outcome: _Outcome) -> None:
-        """The thread is back: resolve the batch it carried, hand over the next one."""
+    def _carry(self, operations: list[Operation], began: float) -> None:
+        """In the thread: have a batch done, however long it takes."""
+        outcome = self._store.ask(self._store.backend.execute, operations)
+        with contextlib.suppress(RuntimeError):  # its loop is closed: nobody waits any more
+            self.loop.call_soon_threadsafe(self._returned, outcome, monotonic() - began)
+
+    def _returned(self, outcome: list[Result] | StateUnavailable, took: float) -> None:
+        """The thread is back."""
+        futures, self._carried = self._carried, []
+        self._settle(futures, outcome, took)
+        if self._operations:
+            self._proceed()
+
+    def _settle(
+        self, futures: _Futures, outcome: list[Result] | StateUnavailable, took: float
+    ) -> None:
         if isinstance(outcome, StateUnavailable):
-            _refuse(self._carried, str(outcome))
-        else:
-            for (_, future), result in zip(self._carried, outcome, strict=True):
-                if not future.done():
-                    future.set_result(result)
-        self._hand_over()
+            self._well = False
+            _refuse(futures, str(outcome))
+            return
+        self._well = took < _LONG
+        for future, result in zip(futures, outcome, strict=True):
+            if not future.done():
+                future.set_result(result)
+
+    def _tidy(self, prompt: PromptBackend, done: int) -> None:
+        """Let the thread do what attempts put off, now and then."""
+        self._untidied += done
+        if self._untidied >= _TIDY_EVERY:
+            self._untidied = 0
+            self._work.put(partial(self._store.ask, prompt.tidy))
 
     def _sweep(self) -> None:
+        self._sweeping = bool(self._carried)
+        if not self._sweeping:
+            return
+        self.loop.call_later(_SWEEP, self._sweep)
         oldest = self.loop.time() - _PATIENCE
-        if self._carried and self._carried_since < oldest:
+        if self._carried_since < oldest:
             _refuse(self._carried, "shared state did not answer in time")
-        if self._waiting and self._waiting_since < oldest:
-            _refuse(self._waiting, "shared state did not answer in time")
-            self._waiting = []
-        self._sweeping = bool(self._carried or self._waiting)
-        if self._sweeping:
-            self.loop.call_later(_SWEEP, self._sweep)
+        if self._operations and self._waiting_since < oldest:
+            _refuse(self._next(_MAX_WAITING)[1], "shared state did not answer in time")
 
 
-def _refuse(waiters: list[_Waiter], reason: str) -> None:
-    for _, future in waiters:
+def _refuse(futures: _Futures, reason: str) -> None:
+    for future in futures:
         if not future.done():
             future.set_exception(StateUnavailable(reason))
 
 
 def _forget(future: asyncio.Future[Result]) -> None:
-    """Nobody waits for it: a failure, which the store's thread has logged, is taken as seen."""
+    """Nobody waits for it: a failure, which has been logged, is taken as seen."""
     if not future.cancelled():
         future.exception()
-
-
-class _Batch(NamedTuple):
-    lane: _Lane
-    operations: list[Operation]
 
 
 class _Here(threading.local):
@@ -121,21 +194,21 @@ class BatchingState(OperationState):
     """``State`` over a blocking backend."""
 
     def __init__(self, backend: Backend) -> None:
-        self._backend = backend
+        self._store = _Store(backend)
         self._here = _Here()
         self._lock = threading.Lock()
-        self._work: SimpleQueue[_Batch] = SimpleQueue()
+        self._work: _Work = SimpleQueue()
         self._pid = 0  # of the process that the thread runs in
 
     @property
     def unbroken_since(self) -> float:
-        return self._backend.unbroken_since
+        return self._store.backend.unbroken_since
 
     def perform(self, operation: Operation) -> asyncio.Future[Result]:
         lane = self._here.lane
         loop = asyncio.get_running_loop()
         if lane is None or lane.loop is not loop:
-            lane = self._here.lane = _Lane(loop, self._started())
+            lane = self._here.lane = _Lane(loop, self._store, self._started())
         return lane.ask(operation)
 
     def tell(self, operation: Operation) -> None:
@@ -145,44 +218,20 @@ class BatchingState(OperationState):
             return
         future.add_done_callback(_forget)
 
-    def _started(self) -> "SimpleQueue[_Batch]":
+    def _started(self) -> _Work:
         """The way to this process's thread, started when it is not running."""
         with self._lock:
             if self._pid != os.getpid():
                 self._pid = os.getpid()
                 self._work = SimpleQueue()
-                worker = _Worker(self._backend, self._work)
-                threading.Thread(target=worker.run, name="shared-state", daemon=True).start()
+                thread = threading.Thread(
+                    target=_work_off, args=(self._work,), name="shared-state", daemon=True
+                )
+                thread.start()
             return self._work
 
 
-class _Worker:
-    """The thread that talks to the store."""
-
-    def __init__(self, backend: Backend, work: "SimpleQueue[_Batch]") -> None:
-        self._backend = backend
-        self._work = work
-        self._failing = False
-
-    def run(self) -> None:
-        while True:
-            lane, operations = self._work.get()
-            outcome = self._execute(operations)
-            with contextlib.suppress(RuntimeError):  # its loop is closed: nobody waits any more
-                lane.loop.call_soon_threadsafe(lane.returned, outcome)
-
-    def _execute(self, operations: list[Operation]) -> _Outcome:
-        try:
-            results = self._backend.execute(operations)
-        except StateUnavailable as error:
-            if not self._failing:
-                logger.warning("shared state is not available: %s", error)
-            self._failing = True
-            return error
-        except Exception:
-            logger.exception("a defect in the state store")
-            return StateUnavailable("shared state failed unexpectedly")
-        if self._failing:
-            logger.warning("shared state is available again")
-        self._failing = False
-        return results
+def _work_off(work: _Work) -> None:
+    """What the thread does."""
+    while True:
+        work.get()()

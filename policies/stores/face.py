@@ -43,7 +43,7 @@ class OperationState(ABC):
         """Have an operation done, after those that were asked before; a failure is not told."""
 
     def consume(self, key: str, rate: Rate, cost: int = 1) -> Awaitable[Allowance]:
-        return cast(Awaitable[Allowance], self.perform(Consume(key, rate, cost)))
+        return cast("Awaitable[Allowance]", self.perform(Consume(key, rate, cost)))
 
     async def count(
         self, key: str, window: Window, cost: int = 1, needs: str | None = None

@@ -12,7 +12,7 @@ Keys are text of any length; ``ttl`` is in seconds and greater than 0.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from policies.core.state import Allowance, Rate, Window
 
@@ -161,9 +161,8 @@ class Delete(NamedTuple):
     key: str
 
 
-Operation = (
-    Consume
-    | Count
+RareOperation = (
+    Count
     | Slide
     | Occupy
     | Hold
@@ -179,6 +178,7 @@ Operation = (
     | Touch
     | Delete
 )
+Operation = Consume | RareOperation
 Result = Allowance | int | bool | bytes | None
 
 
@@ -204,6 +204,24 @@ class Backend(Protocol):
         For people who look: it is not atomic, and reads as much as there is. Raises
         ``StateUnavailable``.
         """
+        ...
+
+
+@runtime_checkable
+class PromptBackend(Backend, Protocol):
+    """A store that can nearly always answer without waiting for anybody: no other process that
+    holds its lock, nothing at the end of a socket. So an event loop may ask it itself.
+    """
+
+    def attempt(self, batch: Sequence[Operation]) -> list[Result] | None:
+        """``execute``, if nobody has to be waited for; else None, and nothing has been done.
+
+        It puts off what takes long and can wait: that is for ``tidy``.
+        """
+        ...
+
+    def tidy(self) -> None:
+        """Do what ``attempt`` has put off. It may take long. Raises ``StateUnavailable``."""
         ...
 
 

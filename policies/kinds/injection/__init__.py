@@ -22,7 +22,7 @@ from policies.core.policy import Policy
 from policies.core.services import Services
 from policies.core.values import PASS, Call, Decision, Deny
 from policies.kinds.injection.bodies import Unreadable, is_read, read
-from policies.kinds.injection.engine import Engine, Finding, Value, scoring
+from policies.kinds.injection.engine import Engine, Finding, TooDense, Value, scoring
 from policies.kinds.injection.places import head_values
 from policies.kinds.injection.signs import Class
 
@@ -73,7 +73,10 @@ class Injection(Policy):
 
     def check(self, call: Call) -> Decision:
         values = head_values(call.request, self._places)
-        return _decided(call, self._engine.inspect(values, lines=True))
+        try:
+            return _decided(call, self._engine.inspect(values, lines=True))
+        except TooDense as reason:
+            return _refused(call, [(values[0].place, "", str(reason))])
 
     def holds_body(self, call: Call) -> bool:
         return "body" in self._places and is_read(call.request.headers)
@@ -89,9 +92,9 @@ class Injection(Policy):
     def _inspect(self, call: Call, content: bytes) -> Decision:
         try:
             body = read(call.request.headers, content)
-        except Unreadable as reason:
+            findings = self._engine.inspect(body.values, lines=False)
+        except (Unreadable, TooDense) as reason:
             return _refused(call, [("body", "", str(reason))])
-        findings = self._engine.inspect(body.values, lines=False)
         if body.document:
             findings += self._documents.inspect([Value("body", "", body.document)], lines=False)
         return _decided(call, findings)

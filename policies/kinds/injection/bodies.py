@@ -7,6 +7,8 @@ set) raises ``Unreadable``, for what cannot be inspected must not pass as inspec
 
 import re
 import zlib
+from collections.abc import Iterable
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import jiter
@@ -21,7 +23,7 @@ _CHARSETS = {"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "iso-8859-15", 
 _TEXTUAL = ("json", "xml", "urlencoded", "graphql", "javascript", "yaml")  # ends of media types
 _UNNAMED = MediaType("")
 _MOST_PARTS = 1000  # of a multipart body
-_WALKED = frozenset({str, list, dict})
+_MOST_FIELDS = 10_000  # of a form
 _XML_VALUE = re.compile(
     r"<!\[CDATA\[(.*?)(?:\]\]>|\Z)|>([^<>]+)|=\s*\"([^\"]*)\"|=\s*'([^']*)'", re.DOTALL
 )
@@ -60,44 +62,56 @@ def read(headers: Headers, content: bytes) -> Body:
     if essence.endswith("json"):
         return Body(_json(content, whole))
     if essence.endswith("urlencoded"):
-        return Body(form_values("body", text))
+        return Body(_form(text))
     if essence.startswith("multipart/"):
         return Body(_multipart(kind.boundary, whole))
     if essence.endswith("xml"):
         return Body(_xml(text) + ([whole] if essence in _SHOWN else []), text)
-    return Body([whole, *(form_values("body", text) if kind is _UNNAMED else ())])
+    return Body([whole, *(_form(text) if kind is _UNNAMED else ())])
 
 
 def _holds_text(kind: MediaType) -> bool:
     return kind.essence.startswith(("text/", "multipart/")) or kind.essence.endswith(_TEXTUAL)
 
 
+def _form(text: str) -> list[Value]:
+    if text.count("&") >= _MOST_FIELDS:
+        raise Unreadable("the body has more fields than are inspected")
+    return form_values("body", text)
+
+
 def _json(content: bytes, whole: Value) -> list[Value]:
     try:
-        document = jiter.from_json(content, catch_duplicate_keys=True)
+        document = jiter.from_json(content, catch_duplicate_keys=True, cache_mode="keys")
     except ValueError:
         return [whole]
-    values: list[Value] = []
+    texts: dict[str, str] = {}  # and the name that each has where it is met first
     keys: dict[str, None] = {}
-    left: list[tuple[str, Any]] = [("", document)] if type(document) in _WALKED else []
+    left: list[tuple[str, Any]] = [("", [document])]
     while left:
         name, node = left.pop()
-        kind = type(node)
-        if kind is str:
-            if len(node) > LONGEST_PLAIN or not PLAIN.match(node):
-                values.append(Value("body", name, node))
-        elif kind is dict:
+        items: Iterable[tuple[str, Any]] = zip(repeat(name), node)
+        if type(node) is dict:
             keys |= dict.fromkeys(node)
-            left += [pair for pair in node.items() if type(pair[1]) in _WALKED]
-        else:
-            left += [(name, item) for item in node if type(item) in _WALKED]
+            items = node.items()
+        for label, item in items:
+            kind = type(item)
+            if kind is str:
+                texts.setdefault(item, label)
+            elif kind is dict or kind is list:
+                left.append((label, item))
+    values = [
+        Value("body", name, text)
+        for text, name in texts.items()
+        if len(text) > LONGEST_PLAIN or not PLAIN.match(text)
+    ]
     values += [Value("body", "", key) for key in keys if not PLAIN.match(key)]
     return values
 
 
 def _xml(text: str) -> list[Value]:
     """Texts and attributes: the elements around them are structure, whatever their names."""
-    inside = (match[match.lastindex or 0].strip() for match in _XML_VALUE.finditer(text))
+    inside = dict.fromkeys(["".join(found).strip() for found in _XML_VALUE.findall(text)])
     return [Value("body", "", part) for part in inside if not PLAIN.match(part)]
 
 

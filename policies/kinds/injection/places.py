@@ -10,6 +10,7 @@ LONGEST_PLAIN = 7
 # One character, or a few plain ones: too little for any attack, even in base64.
 PLAIN = re.compile(r"(?s:[A-Za-z0-9_.:-]{0,7}|.)\Z")
 _PLAIN_PAIR = re.compile(r"[A-Za-z0-9_.:-]{0,7}(?:=[A-Za-z0-9_.:-]{0,7})?\Z")
+_NAME = re.compile(r"[\w.\[\]%-]+\Z")
 
 # Not inspected: lines that no upstream gets as the client wrote them, and credentials and proofs,
 # which are random text whose own policies say what is wrong with them.
@@ -33,14 +34,19 @@ def query_values(query: bytes) -> list[Value]:
 
 
 def form_values(place: str, text: str) -> list[Value]:
-    """Names and values of ``application/x-www-form-urlencoded``, still percent-encoded."""
+    """Names and values of ``application/x-www-form-urlencoded``, still percent-encoded.
+
+    A pair that is there again is not named again.
+    """
     values = []
-    for pair in text.replace("+", " ").split("&"):
+    for pair in dict.fromkeys(text.replace("+", " ").split("&")):
         if _PLAIN_PAIR.match(pair):
             continue
         name, _, value = pair.partition("=")
         if not PLAIN.match(name):
             values.append(Value(place, "", name))
+            if value and not _NAME.match(name):  # perhaps no pair, but a text with = in it
+                values.append(Value(place, "", pair))
         if not PLAIN.match(value):
             values.append(Value(place, name, value))
     return values

@@ -13,11 +13,12 @@ _TEXT = r"(?:'[^'\n]*'?|\"[^\"\n]*\"?|`[^`\n]*`?)"
 _LITERAL = rf"(?:array\[[^\]\n]*\]|{_NUMBER}|{_TEXT}|null|true|false|@@?[a-z_.]+)"
 _NAME = r"[a-z_][\w.$]*"
 _CALL = rf"(?:{_NAME}\s*\([^\n)]*\)*)"
-_CMP = (
-    r"(?:<=>|==|!=|<>|<=|>=|=|<|>|!<|!>|<@|@>|->>?|#>>?|\?[|&]?|\s(?:not\s+)?"
+_COMPARES = (
+    r"(?:<=>|==|!=|<>|<=|>=|=|<|>|!<|!>|<@|@>|->>?|#>>?|\s(?:not\s+)?"
     r"(?:r?like|ilike|regexp|glob|between|sounds\s+like|similar\s+to|in)\b|"
     r"\s*\bis\s+(?:not\s+)?null\b|\s*(?:is|not)null\b)"
 )
+_CMP = rf"(?:{_COMPARES}|\?[|&]?)"
 _LOGIC = r"(?:\b(?:x?or|and)\b|\|\||&&)"
 _OPEN_OR = r"(?:\b(?:x?or|and|div|mod|like|rlike|regexp|glob|collate|sounds|is|not|in)\b|\|\||&&)"
 # The first quote of the value: up to there it stands inside the statement's own quotes.
@@ -59,33 +60,7 @@ _HELPER = (
     r"|lower|upper|replace|row|ltrim|rtrim|strcmp|instr|sleep|starts_with)\("
 )
 
-_FRAGMENT = (
-    r"(?:abs|ascii|benchmark|cast|ceil|char|chr|coalesce|compress|concat|convert|cos|count"
-    r"|current_user"
-    r"|database|date|day|db_name|decode|default|elt|encode|exec|execute|floor|format|hex|if"
-    r"|ifnull|iif"
-    r"|in|insert|instr|left|length|ln|local|locate|log|lower|ltrim|max|md5|mid|min|minute|mod"
-    r"|month|name"
-    r"|now|nullif|ord|password|pi|pow|quarter|rand|replace|right|round|rtrim|schema|sha1|sin"
-    r"|sleep"
-    r"|strcmp|substr|substring|sum|sysdate|time|trim|upper|user|values|version|year)"
-)
-
 SIGNS = (
-    Sign(
-        "sqli",
-        5,
-        "the beginning of a call, as where an attack is spread over parameters",
-        rf"^[\s'\"]*(?:select[\s(]+)?{_FRAGMENT}\W{{0,6}}\(\s*$|^select\w*\W{{0,6}}user\s*\(\s*$",
-    ),
-    Sign(
-        "sqli",
-        5,
-        "the beginning of a condition, as where an attack is spread over parameters",
-        r"^[\w/]*\s*(?:\b(?:x?or|and)\b|\|\||&&)[\s(]*[\w.@]+\s*(?:[!=<>]=?=?"
-        r"|like\b)[\s(]*(?:['\"]|[0-9]*[\s(]*\($|$|!?[0-9]+[\s)]+$|[0-9]+=+['\"]?$)"
-        r"|^(?:x?or)\s+(?:[0-9]+|'[^'\n]*'?)\s*[<>-]\s*$",
-    ),
     Sign(
         "sqli",
         5,
@@ -155,7 +130,8 @@ SIGNS = (
         "sqli",
         5,
         "a quote that is closed, then a comparison",
-        rf"{_BREAK}{_LOGIC}{_S}(?:not\b{_S})?(?:{_CALL}|{_NAME}|{_LITERAL})[\s)]*{_CMP}",
+        rf"{_BREAK}{_LOGIC}{_S}(?:not\b{_S})?(?:{_CALL}|{_NAME}|{_LITERAL})[\s)]*"
+        rf"(?:{_COMPARES}|\?[|&]?\s*['\"])",
     ),
     Sign(
         "sqli",

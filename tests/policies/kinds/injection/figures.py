@@ -5,6 +5,7 @@
 """
 
 import asyncio
+import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -90,12 +91,31 @@ def benign(injection: Injection) -> dict[str, Count]:
     return found
 
 
+def held_out(case: Case) -> bool:
+    """Whether a case of family 942 is of the fifth by which its tuning was judged."""
+    return hashlib.sha256(case.name.encode()).digest()[0] % 5 == 0
+
+
+def sqli_cases() -> list[Case]:
+    """OWASP CRS family 942 as a whole (942290 is about NoSQL)."""
+    return [case for case in crs() if case.kind.startswith("sqli")]
+
+
+def sqli(injection: Injection) -> dict[str, Count]:
+    """Recall on family 942, of the cases that were seen in tuning and those held out."""
+    whole: dict[str, list[Case]] = {"seen": [], "held out": []}
+    for case in sqli_cases():
+        whole["held out" if held_out(case) else "seen"].append(case._replace(kind="sqli"))
+    return {name: count(injection, cases, "kind")["sqli"] for name, cases in whole.items()}
+
+
 class Figures(NamedTuple):
     """Everything that is measured: counts by the name of what was counted."""
 
     gotestwaf: dict[str, Count]
     gotestwaf_sets: dict[str, Count]
     crs: dict[str, Count]
+    crs_sqli: dict[str, Count]  # family 942 as a whole, and its fifth that no sign was tuned on
     crs_silent: dict[str, Count]  # requests that one rule of theirs must not fire on
     benign: dict[str, Count]
 
@@ -106,6 +126,7 @@ def measure(injection: Injection) -> Figures:
         gotestwaf=count(injection, attacks, "kind"),
         gotestwaf_sets=count(injection, attacks, "group"),
         crs=count(injection, crs(), "kind"),
+        crs_sqli=sqli(injection),
         crs_silent=count(injection, crs(positive=False), "kind"),
         benign=benign(injection),
     )

@@ -9,20 +9,15 @@ import re2
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from policies.kinds.injection.engine import Scoring, Value, scoring
+from policies.kinds.injection import Injection, InjectionConfig
+from policies.kinds.injection.decode import readings
+from policies.kinds.injection.engine import Scoring, TooDense, Value, scoring
 from policies.kinds.injection.signs import ALL_SIGNS, THRESHOLD, Class
+from tests.policies.kinds.injection.benign.generate import read
+from tests.policies.kinds.injection.hostile import BODIES, MIB, PIECES, TEXTS, inspect
 
 CLASSES = frozenset(sign.kind for sign in ALL_SIGNS)
-MIB = 1024 * 1024
 
-PIECES = [
-    "' or 1=1 -- ", "union all select ", "<svg onload=", "javascript:alert(", " && cat /etc/passwd",
-    "../..", "${jndi:", "\r\nset-cookie: x", "<!entity x system", "$where:", "order by 1,",
-    "case when 1 then", "/* a */", "/*", "*/", " 'x' ", '"y"', "`z`", "(select ", "{{7*7}}", "%27",
-    "%2527", "&lt;", r"\u0027", "\uff1c", "it's", "plain words ", "admin'--", "0x414141", "\n", ";",
-    "MSBvciAxPTE=",
-    "MSBvciAxPTE%253D", "\x1e", "%1e", "%0a%1e%0a", "MSBvciAxPTE&#61;", "AND 7=(", "O'Brien",
-]  # fmt: skip
 texts = st.lists(st.sampled_from(PIECES), max_size=5).map("".join)
 
 
@@ -52,40 +47,49 @@ def test_the_automata_find_what_each_pattern_finds(engine: Scoring) -> None:
         assert found == [sign for sign, each in patterns if each.search(text)], text
 
 
-HOSTILE = {
-    "one letter": "a",
-    "quotes": "'",
-    "backslashes": "\\",
-    "percent": "%25",
-    "references": "&amp;amp;",
-    "escapes": r"\u0027",
-    "comments": "/**/",
-    "open comments": "/*",
-    "brackets": "<a ",
-    "climbing": "../",
-    "conditions": "or 1",
-    "fullwidth": "\uff53",
-    "base64": "QUFB",
-    "spaces": " ",
-    "everything": "".join(PIECES),
-}
+SLOW = [name for name in BODIES if not name.endswith(("XML", "form"))] + ["halves, XML"]
 
 
-@pytest.mark.parametrize("piece", HOSTILE.values(), ids=HOSTILE)
-def test_O4_the_time_grows_with_the_length_and_not_faster(engine: Scoring, piece: str) -> None:
-    """Eight times the text, up to 1 MiB, takes about eight times as long (64 if quadratic)."""
+@pytest.mark.parametrize("name", SLOW)
+def test_O4_the_time_grows_with_the_length_and_not_faster(name: str) -> None:
+    """Eight times the body, up to 1 MiB, takes about eight times as long (64 if quadratic)."""
+    policy = Injection(InjectionConfig(), None)  # type: ignore[arg-type]
 
     def cost(size: int) -> float:
-        content = values((piece * (size // len(piece) + 1))[:size])
-        engine.inspect(content, lines=False)
+        body = BODIES[name](size)
         spent = []
         for _ in range(3):
             before = process_time()
-            engine.inspect(content, lines=False)
+            inspect(policy, *body)
             spent.append(process_time() - before)
         return min(spent)
 
     assert cost(MIB) < 28 * max(cost(MIB // 8), 0.0005)
+
+
+def test_O4_what_a_text_decodes_to_is_at_most_a_small_multiple_of_it() -> None:
+    for name, text in TEXTS.items():
+        whole = text(10_000)
+        for reading in readings(whole):
+            assert len(reading.encode()) <= 2 * len(whole.encode()), name
+
+
+HALVES = ["case when 1 then", "select a from b"]  # three points, and two
+
+
+def test_O4_values_that_are_suspicious_together_are_told_apart(engine: Scoring) -> None:
+    """Up to a bound, beyond which they do not pass as inspected."""
+    assert engine.inspect(values(*HALVES * 200), lines=False) == []
+    (found,) = engine.inspect(values(*HALVES * 200, f"{HALVES[0]} {HALVES[1]}"), lines=False)
+    assert found.value.text == f"{HALVES[0]} {HALVES[1]}"
+    with pytest.raises(TooDense):
+        engine.inspect(values(*HALVES * 20_000), lines=False)
+
+
+def test_many_honest_values_are_not_too_dense(engine: Scoring) -> None:
+    """All of the benign corpus that passes alone, many times over, passes together."""
+    texts = [value.text for value in read() if not engine.score(values(value.text)[0], lines=False)]
+    assert engine.inspect(values(*texts * 5), lines=False) == []
 
 
 def test_a_sign_follows_the_rules_of_its_table() -> None:
@@ -127,3 +131,28 @@ def test_only_the_classes_that_are_asked_for_are_looked_for() -> None:
 
 def test_one_engine_serves_all_routes_with_the_same_classes() -> None:
     assert scoring(frozenset(["sqli", "xss"])) is scoring(frozenset(["xss", "sqli"]))
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "or price != '", "q=&& 7=(", "' drop table", "; delete from users", "') -- ", "` >5",
+        "user'collate binary--", "from `users` where", "having count(id) > 3", "in (1, 2)",
+        "name like '", "'];", "'''or 2", "x except select", "5 not regexp 6",
+    ],
+)  # fmt: skip
+def test_a_part_of_an_attack_is_found_by_its_shape(engine: Scoring, part: str) -> None:
+    assert {found.kind for found in engine.inspect(values(part), lines=True)} >= {"sqli"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ">=", "<>", "IS NULL", "regexp", "'quoted'", '"quoted"', "order by", "execute system",
+        "is this your parents' or yours?", "!@#$%^&*()", "-------", "summer of '69",
+        "'90s and '00s", "'Select all' does nothing", "(in 2 days)", "and so on",
+        "drop me a line; delete the rest",
+    ],
+)  # fmt: skip
+def test_what_honest_clients_send_is_no_part_of_an_attack(engine: Scoring, text: str) -> None:
+    assert engine.inspect(values(text), lines=True) == []

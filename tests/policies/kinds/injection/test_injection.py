@@ -135,6 +135,32 @@ def test_line_breaks_matter_in_the_head_and_not_in_a_text(
     assert body(policy, json.dumps({"q": letter}).encode(), kind(b"application/json")) is PASS
 
 
+def test_what_a_form_cannot_hold_is_read_as_a_text(policy: Injection) -> None:
+    """A form that is none is cut at its equals signs, and so would the attack in it be."""
+    (found,) = errors(body(policy, b"'admin', '1'='1'", kind(FORM.encode())))
+    assert (found["in"], found["name"]) == ("body", "")
+
+
+def test_more_than_can_be_inspected_is_refused(policy: Injection) -> None:
+    for lines in ((kind(FORM.encode()),), ()):
+        assert body(policy, b"&".join([b"a=b"] * 10_000), *lines) is PASS
+        (found,) = errors(body(policy, b"&".join([b"a=b"] * 10_001), *lines))
+        assert found["message"] == "the body has more fields than are inspected"
+    dense = json.dumps(["case when 1 then", "select a from b"] * 5_000).encode()
+    assert body(policy, dense, kind(b"application/json")) is PASS  # each text is read once
+    dense = json.dumps([f"{text}{n}" for n in range(5_000) for text in ("if(", "/*!")]).encode()
+    (found,) = errors(body(policy, dense, kind(b"application/json")))
+    assert found["message"].endswith("too many to tell apart")
+
+
+def test_a_head_that_is_too_dense_is_refused(
+    policy: Injection, make_call: Callable[..., Call]
+) -> None:
+    dense = "&".join(f"{n}={text}{n}" for n in range(900) for text in ("if(", "/*!"))
+    (found,) = errors(policy.check(make_call(query=dense.encode())))
+    assert found["message"].endswith("too many to tell apart")
+
+
 def test_many_findings_are_listed_up_to_ten(
     policy: Injection, make_call: Callable[..., Call]
 ) -> None:
