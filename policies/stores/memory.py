@@ -123,7 +123,8 @@ class MemoryBackend:
 
     def _consume(self, key: str, rate: Rate, cost: int, now: int) -> Allowance:
         entry = self._entries.get(key)
-        tat = entry if isinstance(entry, int) else 0
+        held = entry[1] if isinstance(entry, tuple) else entry  # one that was touched, say
+        tat = held if isinstance(held, int) else 0
         allowance, tat_after = gcra.take(rate, tat, gcra.ticks(now), cost)
         if tat_after is not None:
             if entry is None:

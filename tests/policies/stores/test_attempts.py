@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from policies.core.errors import StateUnavailable
@@ -123,7 +123,11 @@ STEP = st.tuples(
 )
 
 
+TOUCHED: list[Operation] = [Consume("a", RATE), Touch("a", 1.0), Consume("a", RATE, 0)]
+
+
 @settings(max_examples=100, deadline=None)
+@example(steps=[("one", 0.0, TOUCHED)])  # a bucket that was touched is the same bucket
 @given(steps=st.lists(STEP, max_size=12))
 def test_R1_several_connections_to_one_file_answer_as_one_memory_does(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, float, list[Operation]]]
