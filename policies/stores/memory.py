@@ -3,9 +3,10 @@
 Theory of operation. Entries lie in one dict: a bucket is its TAT (``policies.stores.gcra``), all
 else a value and when it ends. A key of the dict is filed exactly once, under the second in which
 its entry ends; a heap holds those seconds. Writing to a key that is there does not file it again,
-so it costs nothing beyond the dict, and deleting only marks its entry as ended. When a key is added, at most ``_SWEEP`` filed keys whose second has passed are looked
-at: an entry that has ended is removed, one that lives longer by now is filed anew. More is
-looked at than is added, so ended entries do not pile up, and the work per call is bounded.
+so it costs nothing beyond the dict, and deleting only marks its entry as ended. When a key is
+added, at most ``_SWEEP`` filed keys whose second has passed are looked at: an entry that has ended
+is removed, one that lives longer by now is filed anew. More is looked at than is added, so ended
+entries do not pile up, and the work per call is bounded.
 
 At the cap, the entry that ends first makes room, though its time has not come: nearly drained
 buckets go before nonces and leases that still have theirs to run.
