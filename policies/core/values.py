@@ -75,7 +75,7 @@ class Request:
     upgrade: bool = False
 
 
-_MAX_NOTES = 64
+_MAX_NOTES = 256
 
 
 @dataclass(frozen=True, slots=True)
