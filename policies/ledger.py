@@ -26,11 +26,12 @@ from django.db import DatabaseError, connection, transaction
 
 from policies.core.errors import StateUnavailable
 from policies.models import QuotaUsage
-from policies.stores.operations import Backend, Delete, Operation, Publish, Raise, Touch
+from policies.stores.operations import Backend, Delete, Operation, Publish, Raise, Read, Touch
 
 logger = logging.getLogger(__name__)
 
 _KEPT = 40 * 86400.0  # seconds: longer than any period
+_RENEWED = 86400.0  # seconds between two renewals of the entry
 _AT_ONCE = 500
 
 _ADD = """
@@ -51,6 +52,7 @@ class QuotaLedger:
         self._lock = threading.Lock()
         self._unwritten: dict[str, tuple[int, float]] = {}
         self._failing = False
+        self._renew_at = 0.0
 
     def spent(self, key: str, units: int, ends: float) -> None:
         """See ``policies.core.state.Ledger``."""
@@ -94,9 +96,15 @@ class QuotaLedger:
             raise
 
     def _restore(self) -> None:
-        if self._backend.execute([Touch(self.complete, _KEPT)])[0]:
-            return
         now = self._clock()
+        # Renewing is a write, which costs all who use the store: several times a second, look.
+        renewing = now >= self._renew_at
+        look = Touch(self.complete, _KEPT) if renewing else Read(self.complete)
+        complete = self._backend.execute([look])[0]
+        if renewing or not complete:
+            self._renew_at = now + _RENEWED
+        if complete:
+            return
         rows = QuotaUsage.objects.filter(ends__gt=now).values_list("key", "used", "ends")
         raises: list[Operation] = [Raise(key, used, ends - now) for key, used, ends in rows]
         for some in _pages([*raises, Publish(self.complete, b"1", _KEPT)]):

@@ -4,7 +4,7 @@ own signing keys, and what of quotas was used."""
 import uuid
 from typing import Any
 
-from django.db import models
+from django.db import connection, models
 from django.db.models import F
 
 from policies.secrets import SecretField
@@ -44,7 +44,11 @@ class Generation(models.Model):
 
     @classmethod
     def all_values(cls) -> dict[str, int]:
-        return dict(cls.objects.values_list("name", "value"))
+        """Every counter. Without the ORM: each worker asks several times a second, in a thread
+        that its event loop waits for meanwhile."""
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT name, value FROM policies_generation")
+            return dict(cursor.fetchall())
 
 
 class GatewayKey(models.Model):
