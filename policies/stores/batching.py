@@ -1,7 +1,7 @@
 """The asynchronous face of a blocking store: many waiters, one batch at a time.
 
-Theory of operation. What is asked in one tick of an event loop is collected in that loop's
-``_Lane``. At the tick's end the lane has it done on the spot, if the store is one that can do
+Theory of operation. What is asked in a few ticks of an event loop is collected in that loop's
+``_Lane``. Then the lane has it done on the spot, if the store is one that can do
 so without waiting for anybody (``PromptBackend``). If it would have to wait, the lane hands the
 batch to the store's thread, and what is asked while it is on its way waits for its return. So
 the loop waits for no file lock and no socket. Rules:
@@ -37,6 +37,7 @@ from policies.stores.operations import Backend, Operation, PromptBackend, Result
 
 logger = logging.getLogger(__name__)
 
+_TICKS = 2  # that a batch waits for company: a loop without work passes them at once
 _MAX_WAITING = 10_000
 _MAX_BATCH = 512  # bounds how long one batch may keep the store from others
 _MAX_ON_THE_SPOT = 64  # bounds how long it may keep the loop: some 0.3 ms
@@ -97,7 +98,7 @@ class _Lane:
         if not operations:
             self._waiting_since = self.loop.time()
             if not self._carried:
-                self.loop.call_soon(self._proceed)
+                self._gather(_TICKS)
         elif len(operations) >= _MAX_WAITING:
             raise StateUnavailable("too many are waiting for shared state")
         future: asyncio.Future[Result] = self.loop.create_future()
@@ -105,8 +106,17 @@ class _Lane:
         self._futures.append(future)
         return future
 
+    def _gather(self, ticks: int) -> None:
+        """Proceed when so many more ticks have passed."""
+        if ticks:
+            self.loop.call_soon(self._gather, ticks - 1)
+        else:
+            self.loop.call_soon(self._proceed)
+
     def _proceed(self) -> None:
-        """Have done what waits, or the first part of it. There is nothing under way."""
+        """Have done what waits, or the first part of it, unless something is under way."""
+        if self._carried or not self._operations:
+            return
         prompt = self._store.prompt if self._well else None
         operations, futures = self._next(_MAX_BATCH if prompt is None else _MAX_ON_THE_SPOT)
         if prompt is not None:
