@@ -7,7 +7,7 @@ a call that was carried without having passed its chain.
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from email.utils import formatdate
 from functools import lru_cache
 from time import monotonic
@@ -25,7 +25,7 @@ from apis.gateway.upstream import UpstreamError, UpstreamRequest, UpstreamRespon
 from apis.live import Live
 from apis.routing import NotMatched, Route, RoutingTable
 from policies.core.chain import Chain
-from policies.core.values import PASS, Answer, Call, Decision, Deny, Field, Pass, Request
+from policies.core.values import PASS, Answer, Call, Decision, Deny, Field, Request
 from policies.gateway_keys import MAX_AGE
 
 logger = logging.getLogger(__name__)
@@ -84,66 +84,20 @@ Outcome = tuple[int, str]
 
 
 async def handle(gateway: Gateway, exchange: Exchange) -> None:
-    """Serve one request and record how it ended. Raises nothing but cancellation.
-
-    One coroutine for what nearly every call is: no body, and an answer that came as a whole.
-    """
+    """Serve one request and record how it ended. Raises nothing but cancellation."""
     began = monotonic()
-    request = exchange.request
-    call = Call(request, "", gateway.clock())
-    outcome: Outcome = (CLIENT_GONE, "client_gone")
+    call = Call(exchange.request, "", gateway.clock())
+    status, code = CLIENT_GONE, "client_gone"
     try:
-        route = _enter(gateway, exchange, call)
-        if not isinstance(route, Route):
-            outcome = route
-            return
-        chain = cast(Chain, route.chain)
-        decision = chain.begin(call)
-        if not isinstance(decision, Pass):
-            decided = await decision
-            if not isinstance(decided, Pass):
-                outcome = _settle(exchange, call, decided, chain)
-                return
-        if has_looped(gateway, request):
-            outcome = _refuse(exchange, call, LOOP, chain)
-            return
-        try:
-            if request.body_length == 0:
-                outgoing = upstream_request(gateway, call, route)
-                carrier = cast(Upstream, route.carrier)
-                response = await carrier.send(outgoing, None, exchange.inform)
-            else:
-                sent = await _send_with_body(gateway, exchange, call, route, chain)
-                if isinstance(sent, Deny | Answer):
-                    outcome = _settle(exchange, call, sent, chain)
-                    return
-                response = sent
-        except BodyRefused as refused:
-            outcome = _refuse(exchange, call, refused.deny, chain)
-            return
-        except UpstreamError as error:
-            outcome = _broken(exchange, call, error, chain)
-            return
-        try:
-            fields = chain.edit(call, response.status, headers.answer_fields(response.fields))
-            fields += call.response_fields
-            fields.append((b"x-request-id", request.id.encode()))
-            if response.content is None or chain.reads_answer:
-                outcome = await _pass_on(exchange, call, response, fields, chain)
-            else:
-                exchange.respond(response.status, fields, response.content, response.length)
-                outcome = (response.status, "")
-        except BaseException:
-            response.abort()
-            raise
+        status, code = await _serve(gateway, exchange, call)
     except ClientGone:
         exchange.abort()
     except Exception:
         # Fail closed: the chain or the carrying broke. Nothing reaches an upstream from here.
-        logger.exception("request %s on %r failed", request.id, call.route)
-        outcome = _refuse(exchange, call, _FAILED)
+        logger.exception("request %s on %r failed", call.request.id, call.route)
+        status, code = _refuse(exchange, call, _FAILED)
     finally:
-        gateway.observer.record(call, *outcome, monotonic() - began)
+        gateway.observer.record(call, status, code, monotonic() - began)
         if call.ending:
             _end(call)
 
@@ -156,8 +110,7 @@ def _end(call: Call) -> None:
             logger.exception("request %s on %r: ending it failed", call.request.id, call.route)
 
 
-def _enter(gateway: Gateway, exchange: Exchange, call: Call) -> Route | Outcome:
-    """The route whose chain decides about the call; where there is none, it has been answered."""
+async def _serve(gateway: Gateway, exchange: Exchange, call: Call) -> Outcome:
     request = call.request
     path = request.path
     if path.startswith("/-/") or path == JWKS_PATH:
@@ -166,37 +119,46 @@ def _enter(gateway: Gateway, exchange: Exchange, call: Call) -> Route | Outcome:
     if not isinstance(route, Route):
         return _refuse(exchange, call, route)
     call.route = route.name
+    chain = route.chain
     refusal = standing_refusal(request, route)
-    if refusal is not None:
-        return _refuse(exchange, call, refusal)
-    return route
-
-
-async def _send_with_body(
-    gateway: Gateway, exchange: Exchange, call: Call, route: Route, chain: Chain
-) -> UpstreamResponse | Deny | Answer:
-    """Carry a call with a body, once the policies that must see all of it passed."""
-    body: Body = exchange.body
-    if chain.reads_body:
-        examined = await _examined(chain, call, body)
-        if isinstance(examined, Deny | Answer):
-            return examined
-        body = examined
-    outgoing = upstream_request(gateway, call, route)
-    return await cast(Upstream, route.carrier).send(outgoing, body, exchange.inform)
-
-
-async def _pass_on(
-    exchange: Exchange,
-    call: Call,
-    response: UpstreamResponse,
-    fields: list[Field],
-    chain: Chain,
-) -> Outcome:
-    """Hand on an answer that has not come as a whole, or must be seen as a whole."""
-    if chain.reads_answer and response.status != 101:
-        return await _hold(exchange, call, response, fields, chain)
-    return await _stream(exchange, call, response, fields)
+    if refusal is not None or chain is None:
+        return _refuse(exchange, call, refusal or _NOT_READY)
+    decision = chain.begin(call)
+    if decision is not PASS:
+        decided = await cast(Awaitable[Decision], decision)
+        if decided is not PASS:
+            return _settle(exchange, call, decided, chain)
+    if has_looped(gateway, request):
+        return _refuse(exchange, call, LOOP, chain)
+    body: Body | None = None
+    try:
+        if request.body_length != 0:
+            body = exchange.body
+            if chain.reads_body:
+                examined = await _examined(chain, call, body)
+                if isinstance(examined, Deny | Answer):
+                    return _settle(exchange, call, examined, chain)
+                body = examined
+        outgoing = upstream_request(gateway, call, route)
+        response = await cast(Upstream, route.carrier).send(outgoing, body, exchange.inform)
+    except BodyRefused as refused:
+        return _refuse(exchange, call, refused.deny, chain)
+    except UpstreamError as error:
+        return _broken(exchange, call, error, chain)
+    status = response.status
+    try:
+        fields = chain.edit(call, status, headers.answer_fields(response.fields))
+        fields += call.response_fields
+        fields.append((b"x-request-id", request.id.encode()))
+        if chain.reads_answer and status != 101:
+            return await _hold(exchange, call, response, fields, chain)
+        if response.content is None:
+            return await _stream(exchange, call, response, fields)
+        exchange.respond(status, fields, response.content, response.length)
+    except BaseException:
+        response.abort()
+        raise
+    return status, ""
 
 
 def find_route(gateway: Gateway, request: Request) -> Route | Deny:
