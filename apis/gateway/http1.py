@@ -153,6 +153,12 @@ class Http1Protocol(asyncio.Protocol):
             or len(self._queue) > 1
         ):
             self._after_parsing()
+        if self._waiter is not None and (self._queue or self._broken is not None or self._ended):
+            # A tick later: answers that have arrived by now leave before another call begins.
+            self._loop.call_soon(self._wake)
+
+    def _wake(self) -> None:
+        """Let the coroutine look at what has come."""
         waiter = self._waiter
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
@@ -329,8 +335,7 @@ class Http1Protocol(asyncio.Protocol):
 
     def _expire_head(self) -> None:
         self._break(_SLOW)
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        self._wake()
 
     def _expect_body(self, exchange: Http1Exchange) -> None:
         body = exchange.body
