@@ -184,7 +184,8 @@ class Http1Protocol(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         size, self._unparsed = self._unparsed, 0
-        if self._broken is not None:
+        if len(self._queue) > self.limits.pipelined:  # one too many: it will never be served
+            self._body = RequestBody(self._schedule_reading)
             return
         parser = self._parser
         method = parser.get_method()
