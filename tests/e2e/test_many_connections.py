@@ -51,7 +51,13 @@ async def _open(gateway: Gateway) -> Connection:
     return connection
 
 
-async def _some_at_once(gateway: Gateway) -> list[Connection]:
+async def _close(connections: list[Connection]) -> None:
+    for _, writer in connections:
+        writer.close()
+    await asyncio.gather(*(writer.wait_closed() for _, writer in connections))
+
+
+async def _many(gateway: Gateway) -> list[Connection]:
     opened: list[Connection] = []
     while len(opened) < IDLE:
         opened += await asyncio.gather(*(_open(gateway) for _ in range(100)))
@@ -60,14 +66,12 @@ async def _some_at_once(gateway: Gateway) -> list[Connection]:
 
 def test_P12_idle_connections_are_kept_and_cost_little(gateway: Gateway) -> None:
     async def play() -> None:
-        for connection in [await _open(gateway) for _ in range(50)]:  # what is made once, is made
-            connection[1].close()
+        await _close([await _open(gateway) for _ in range(50)])  # what is made once, is made
         before = worker.memory_info().rss
-        opened = await _some_at_once(gateway)
+        opened = await _many(gateway)
         grown = worker.memory_info().rss - before
         await asyncio.gather(*(_ask(connection) for connection in opened))
-        for _, writer in opened:
-            writer.close()
+        await _close(opened)
         assert grown / IDLE <= ALLOWED
 
     (pid,) = gateway.worker_pids()
