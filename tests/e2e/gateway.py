@@ -19,7 +19,8 @@ import yaml
 from gatewaysite.metrics import collect
 from tests.e2e.processes import ROOT, Process
 from tests.e2e.raw import Answer, Client, call
-from tests.e2e.servers import free_port, until
+from tests.e2e.servers import until
+from tests.ports import free_port
 
 LOOPBACK = "127.0.0.0/8,::1/128"
 START = 60.0  # seconds an installation has to become ready

@@ -4,7 +4,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -17,6 +16,7 @@ import pytest
 import redis
 
 from tests.e2e.processes import Process
+from tests.ports import free_port
 
 _DATABASES = 256
 _SETTLE = 20.0  # seconds a server has to come up
@@ -43,14 +43,6 @@ def started(start: Callable[[], Started]) -> Iterator[Started]:
         pytest.skip(str(reason))
     yield server
     server.stop()
-
-
-def free_port() -> int:
-    """A loopback port that nothing listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def until(condition: Callable[[], bool], seconds: float, what: str) -> None:

@@ -9,9 +9,9 @@ from tests.e2e.documents import api, document
 from tests.e2e.gateway import Gateway
 from tests.e2e.load import Load
 from tests.e2e.raw import Client, NoAnswer
-from tests.e2e.servers import free_port
 from tests.e2e.strict import Violation
 from tests.e2e.upstream import Upstream
+from tests.ports import free_port
 
 pytestmark = pytest.mark.e2e
 

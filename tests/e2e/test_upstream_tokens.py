@@ -16,8 +16,9 @@ from tests.e2e.documents import Document, acme, bearer, document, protected
 from tests.e2e.gateway import Gateway
 from tests.e2e.mint import Mint
 from tests.e2e.provider import AUDIENCE, UPSTREAM_AUDIENCE, Provider, secret
-from tests.e2e.servers import free_port, until
+from tests.e2e.servers import until
 from tests.e2e.upstream import Seen, Upstream
+from tests.ports import free_port
 
 pytestmark = pytest.mark.e2e
 

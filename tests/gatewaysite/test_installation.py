@@ -17,8 +17,9 @@ from tests.e2e.documents import api, document
 from tests.e2e.gateway import Gateway
 from tests.e2e.processes import ROOT, Process
 from tests.e2e.raw import Client, call
-from tests.e2e.servers import free_port, until
+from tests.e2e.servers import until
 from tests.e2e.upstream import Upstream
+from tests.ports import free_port
 
 pytestmark = pytest.mark.e2e
 

@@ -7,7 +7,7 @@ from django.db import DatabaseError
 
 from gatewaysite.unmigrated import unusable
 from tests.e2e.gateway import Gateway, Result
-from tests.e2e.servers import free_port
+from tests.ports import free_port
 
 EMPTY = "GATEHOUSE_DATABASE_URL: the database is empty: run manage.py migrate first"
 

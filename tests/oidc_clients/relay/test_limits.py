@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.console_process import free_port, fresh_address
+from tests.console_process import fresh_address
 from tests.oidc_clients.relay.conftest import SETUP, RelayConsole
+from tests.ports import free_port
 
 LIMIT = 20
 THREADS = 8

@@ -58,7 +58,7 @@ def test_O4_the_time_grows_with_the_length_and_not_faster(name: str) -> None:
     def cost(size: int) -> float:
         body = BODIES[name](size)
         spent = []
-        for _ in range(3):
+        for _ in range(5):
             before = process_time()
             inspect(policy, *body)
             spent.append(process_time() - before)
