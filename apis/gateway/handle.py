@@ -7,7 +7,7 @@ a call that was carried without having passed its chain.
 
 import logging
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from email.utils import formatdate
 from functools import lru_cache
 from time import monotonic
@@ -25,7 +25,7 @@ from apis.gateway.upstream import UpstreamError, UpstreamRequest, UpstreamRespon
 from apis.live import Live
 from apis.routing import NotMatched, Route, RoutingTable
 from policies.core.chain import Chain
-from policies.core.values import PASS, Answer, Call, Decision, Deny, Field, Request
+from policies.core.values import PASS, Answer, Call, Decision, Deny, Field, Pass, Request
 from policies.gateway_keys import MAX_AGE
 
 logger = logging.getLogger(__name__)
@@ -124,8 +124,8 @@ async def _serve(gateway: Gateway, exchange: Exchange, call: Call) -> Outcome:
     if refusal is not None or chain is None:
         return _refuse(exchange, call, refusal or _NOT_READY)
     decision = chain.begin(call)
-    if decision is not PASS:
-        decided = await cast(Awaitable[Decision], decision)
+    if not isinstance(decision, Pass):
+        decided = await decision
         if decided is not PASS:
             return _settle(exchange, call, decided, chain)
     if has_looped(gateway, request):
@@ -273,8 +273,7 @@ def upstream_request(gateway: Gateway, call: Call, route: Route) -> UpstreamRequ
     if route.strip_cookies and get(b"cookie") is not None:
         received = headers.without_cookies(received, route.strip_cookies)
     lines = headers.forward_lines(received, headers.dropped_names(route.strip_fields))
-    if call.upstream_fields:
-        lines += map(b": ".join, call.upstream_fields)
+    lines += map(b": ".join, call.upstream_fields)
     client = request.client
     if gateway.trusted_proxies:
         client = headers.client_chain(request.peer, request.headers, gateway.trusted_proxies)
